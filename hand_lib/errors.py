@@ -1,0 +1,17 @@
+"""The one exception that people are meant to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class HandLibError(Exception):
+    """Something a person can mend: one line that names the file, the value and the choices.
+
+    The command line prints it as ``error: <message>`` and leaves with exit code 2.
+    """
+
+
+def choose(name: str, value: object, choices: Iterable[str]) -> HandLibError:
+    """The error for an unknown name: says what was asked for and what there is."""
+    return HandLibError(f"unknown {name} {value!r}: choose from {', '.join(sorted(map(str, choices)))}")

@@ -1,0 +1,59 @@
+"""One container for what every dataset gives: pictures of hands and where their joints are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """A batch of B annotated pictures of one hand each.
+
+    Camera frame: x right, y down, z forward, **millimetres**. Pixels: ``(u, v)`` = (column, row), the centre of the
+    top-left pixel is ``(0, 0)``. Joints are in the canonical order of :mod:`hand_lib.skeleton`.
+
+    Attributes:
+        images: ``(B, 3, H, W)`` uint8, RGB.
+        uv: ``(B, 21, 2)`` float32, joints in pixels.
+        xyz: ``(B, 21, 3)`` float32, joints in millimetres.
+        visible: ``(B, 21)`` bool, not hidden by the hand itself, an object or the border.
+        K: ``(B, 3, 3)`` float32, intrinsics; a full matrix, so that a rotated crop stays exact.
+        right: ``(B,)`` bool, a right hand.
+        box: ``(B, 4)`` float32, ``u0, v0, u1, v1`` of the hand's pixels (sides included), from the mask.
+        mask: ``(B, H, W)`` uint8 in RHD's classes, or None where a dataset has none.
+        depth: ``(B, H, W)`` float32, z of the nearest surface in millimetres, or None.
+    """
+
+    images: Tensor
+    uv: Tensor
+    xyz: Tensor
+    visible: Tensor
+    K: Tensor
+    right: Tensor
+    box: Tensor
+    mask: Tensor | None = None
+    depth: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: slice | Tensor | list[int]) -> Samples:
+        """A sub-batch: a slice, a list or a tensor of indices (an integer would drop the batch dimension)."""
+        return self._map(lambda tensor: tensor[index])
+
+    def to(self, device: torch.device | str) -> Samples:
+        """The same samples with every tensor on ``device``."""
+        return self._map(lambda tensor: tensor.to(device))
+
+    def _map(self, function) -> Samples:
+        present = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: function(value) for name, value in present.items() if value is not None})
+
+    @staticmethod
+    def concat(parts: list[Samples]) -> Samples:
+        """Join batches along B. A field that is None in the first part must be None in all."""
+        names = [f.name for f in fields(Samples) if getattr(parts[0], f.name) is not None]
+        return Samples(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
