@@ -1,0 +1,215 @@
+"""Where files are kept, and how they are written so that a half-written one is never trusted.
+
+Everything that costs time (rendered hands, trained rows) is kept under :func:`cache_dir`; recorded runs, which are
+committed, under :func:`results_dir`. A file appears under its own name only when all of it is on the disk:
+:func:`atomic_write` writes beside it, flushes, and renames. Two processes that want the same thing take a
+:func:`lock`: one makes it, the other waits and finds it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from hand_lib.errors import HandLibError
+
+CACHE_VARIABLE = "JOINT_BY_JOINT_CACHE"
+RESULTS_VARIABLE = "JOINT_BY_JOINT_RESULTS"
+
+_EXPLANATIONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EISDIR: "this is a folder, not a file",
+    errno.ENOENT: "no such file",
+}
+
+
+def checkout() -> Path | None:
+    """The repository this package runs from, or None when it is installed without one."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None
+
+
+def cache_dir() -> Path:
+    """The folder for what can be made again: ``$JOINT_BY_JOINT_CACHE``, else ``.cache`` in the checkout, else the user's."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser().absolute()
+    if root := checkout():
+        return root / ".cache"
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "joint-by-joint"
+
+
+def results_dir() -> Path:
+    """The folder of recorded runs: ``$JOINT_BY_JOINT_RESULTS``, else ``results`` in the checkout or the current folder."""
+    if chosen := os.environ.get(RESULTS_VARIABLE):
+        return Path(chosen).expanduser().absolute()
+    return (checkout() or Path.cwd()) / "results"
+
+
+@contextmanager
+def readable_errors(path: Path | str, doing: str = "write") -> Iterator[None]:
+    """Turn an OSError inside the block into one line that names the file: full disk, no permission, not found."""
+    try:
+        yield
+    except OSError as error:
+        reason = _EXPLANATIONS.get(error.errno, error.strerror or str(error))
+        advice = ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or doing == "write" and error.errno in (errno.EACCES, errno.EROFS):
+            advice = f" (choose another folder with {CACHE_VARIABLE})" if _is_under(path, cache_dir()) else ""
+        raise HandLibError(f"cannot {doing} {path}: {reason}{advice}") from error
+
+
+def _is_under(path: Path | str, folder: Path) -> bool:
+    return Path(path).absolute().is_relative_to(folder)
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder and its parents; returns it. Raises HandLibError with one readable line."""
+    with readable_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes its name only once it is whole and on the disk.
+
+    The bytes go to a file beside ``path``, are flushed to the disk and then renamed, so a reader (or the next run,
+    after a crash at any moment) sees the old file, or the new one, or none. If the block fails nothing is left.
+
+    Raises:
+        HandLibError: the disk is full, or the folder cannot be written.
+    """
+    path = Path(path)
+    make_folder(path.parent)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with readable_errors(path):
+        try:
+            with open(part, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename durable. Not every system can open a folder; there the rename is merely atomic."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the partial files of killed writers. Call it only while holding the folder's :func:`lock`."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def lock(folder: Path, *, waiting_for: str) -> Iterator[None]:
+    """Hold ``folder``'s lock: one process at a time. The system frees it if the holder is killed.
+
+    Args:
+        folder: made if missing; the lock is a file in it.
+        waiting_for: what is said on stderr if another process holds the lock, for example "the training of fr".
+    """
+    make_folder(folder)
+    with readable_errors(folder):
+        file_lock = FileLock(folder / ".lock")
+        try:
+            file_lock.acquire(timeout=0.5)
+        except Timeout:
+            print(f"another process is busy with {waiting_for}: waiting for it", file=sys.stderr, flush=True)
+            file_lock.acquire()
+    try:
+        yield
+    finally:
+        file_lock.release()
+
+
+def write_json(path: Path | str, content: object) -> None:
+    """Write JSON atomically, keys in the order given, with a final newline."""
+    with atomic_write(path) as file:
+        file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path | str) -> object:
+    """Read JSON; one readable line where the file is missing, cut short or no JSON."""
+    with readable_errors(path, "read"):
+        content = Path(path).read_bytes()
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise HandLibError(f"cannot read {path}: it is cut short or no JSON ({error}); delete it to make it again") from error
+
+
+def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write named tensors atomically as safetensors, with a checksum of their bytes in the file's metadata."""
+    from safetensors.torch import save
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = save(tensors, {**(metadata or {}), "crc32": str(_checksum(tensors))})
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read what :func:`write_tensors` wrote: the tensors, on the CPU, and the metadata.
+
+    Raises:
+        HandLibError: no such file, no permission, cut short, not safetensors, or the bytes have changed.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with readable_errors(path, "read"):
+        with open(path, "rb"):  # safe_open's own errors do not tell a folder or a missing right from a missing file
+            pass
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        except SafetensorError as error:
+            raise HandLibError(f"cannot read {path}: it is cut short or no safetensors file ({error})") from error
+    if "crc32" in metadata and metadata["crc32"] != str(_checksum(tensors)):
+        raise HandLibError(f"cannot read {path}: its content is damaged (the checksum does not match)")
+    return tensors, metadata
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    """CRC-32 of all the tensors' bytes, by name. Tensors are on the CPU and contiguous."""
+    checksum = 0
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        if tensor.numel():
+            checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), checksum)
+    return checksum
