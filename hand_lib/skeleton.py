@@ -15,8 +15,9 @@ FINGERS = ("thumb", "index", "middle", "ring", "little")
 THUMB_JOINTS = ("CMC", "MCP", "IP", "tip")
 FINGER_JOINTS = ("MCP", "PIP", "DIP", "tip")
 
-JOINTS = ("wrist",) + tuple(
-    f"{finger} {joint}" for finger in FINGERS for joint in (THUMB_JOINTS if finger == "thumb" else FINGER_JOINTS)
+JOINTS = (
+    "wrist",
+    *(f"{finger} {joint}" for finger in FINGERS for joint in (THUMB_JOINTS if finger == "thumb" else FINGER_JOINTS)),
 )
 NUM_JOINTS = len(JOINTS)  # 21
 
