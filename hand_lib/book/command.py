@@ -1,0 +1,78 @@
+"""``python -m hand_lib book``: its arguments, and what it does in order."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import time
+
+from hand_lib.book.chapters import checkout, find_chapters, select
+from hand_lib.book.execution import execute
+from hand_lib.errors import HandLibError, choose
+
+_TOOLS = ("papermill", "jupyter_book", "plotly", "matplotlib", "yaml")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``book`` on ``parser``."""
+    parser.add_argument("--profile", default="quick", help="smoke, quick (default), full or paper")
+    parser.add_argument("--chapters", metavar="LIST", help="numbers or names, such as 4,5; all of them by default")
+    parser.add_argument("--seed", type=int, default=0, help="the seed that the chapters start from (default 0)")
+    parser.add_argument("--device", help="cpu, cuda, mps, ...; by default what PyTorch finds")
+    parser.add_argument("--jobs", type=int, metavar="N", help="chapters at a time (default: one a core)")
+    parser.add_argument("--no-build", action="store_true", help="execute the chapters and stop there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Execute the chapters, then build the site.
+
+    Returns:
+        0, or 1 where a chapter failed or the site has a warning.
+
+    Raises:
+        HandLibError: an unknown profile or chapter, a number of jobs below 1, no checkout, or a missing tool.
+    """
+    from hand_lib.experiments import PROFILES  # late: imports torch, which `--help` can do without
+
+    if args.profile not in PROFILES:
+        raise choose("profile", args.profile, PROFILES)
+    if args.jobs is not None and args.jobs < 1:
+        raise HandLibError(f"--jobs {args.jobs}: at least 1")
+    missing = [name for name in _TOOLS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise HandLibError(f"missing {', '.join(missing)}: install the book's tools with `make`, or `pip install -e .[book]`")
+    from hand_lib.book import site  # late: needs the book's tools
+
+    root = checkout()
+    chapters = find_chapters(root)
+    chosen = select(chapters, args.chapters)
+    folders = site.Folders.of(root, args.profile)
+    jobs = min(args.jobs or os.cpu_count() or 1, len(chosen))
+    parameters = {"PROFILE": args.profile, "SEED": args.seed, "DEVICE": args.device}
+
+    print(f"executing {len(chosen)} chapters, profile {args.profile}, {jobs} at a time", flush=True)
+    start = time.monotonic()
+    outcomes = execute(chosen, folders.executed, parameters=parameters, jobs=jobs)
+    failed = [outcome for outcome in outcomes if outcome.error]
+    for outcome in outcomes:
+        if not outcome.error:
+            site.mark_executed(outcome.notebook, outcome.chapter)
+    print(f"executed in {time.monotonic() - start:.0f} s", flush=True)
+    if failed:
+        print(f"{len(failed)} of {len(chosen)} chapters failed; the executed notebooks hold the errors:")
+        for outcome in failed:
+            print(f"  {outcome.notebook}: {outcome.error}")
+        return 1
+    if args.no_build:
+        print(f"the executed notebooks are in {folders.executed}")
+        return 0
+
+    start = time.monotonic()
+    without = site.stage(root, folders, chapters)
+    for chapter in without:
+        print(f"  {chapter.name} has not been executed with profile {args.profile}: its page shows no outputs")
+    print("building the site", flush=True)
+    site.build(folders)
+    print(f"built in {time.monotonic() - start:.0f} s\nopen {folders.site / 'index.html'}")
+    return 0
