@@ -1,0 +1,236 @@
+"""The rows of the papers' tables, each one composition: Y = D(G(F(I))) with another G or D.
+
+**Widths.** JAR's paper prints no layer widths; it says that the rows' parameters are "at the same level", and Table 2
+prints parameters and multiply-adds of three rows with ResNet-50 at 256 px. What is built here:
+
+- The *level* is the multi-head row's head: a projection to 21 joints × 8 heads × 8 maps, heads of 512 → 512 → 64,
+  fusion of 512 → 512 → 3. With ResNet-50 these are Table 2's 5.4 M parameters and 0.2 G multiply-adds.
+- Every other row from FR (ID-1) to the shared maps (ID-6) has one free number, a hidden width, solved so that its head
+  comes to that level within 5 %. At equal width, a decoder a joint would have 21 times the shared decoder's
+  parameters; at an equal level each joint's decoder is a twenty-first as wide, and the two rows differ in sharing
+  alone.
+- Two demands exclude each other for bottleneck backbones (ResNet-50 and deeper): Table 2 prints 8.5 M for AFR beside
+  5.4 M for JAR, which is not one level. There AFR has the printed size, FR is matched to AFR, and ID-3 to ID-7 share
+  the level of 5.4 M. Table 1 is ResNet-18: there all seven rows are level.
+- Pooled features (ID-3, ID-4) of the size of one head's maps (8 maps of 8×8: 512 numbers a joint) would need a
+  projection to 10,752 channels, more than the level. They get what nine tenths of the level buy.
+- A thinner backbone (``width`` below 64) has thinner hidden layers in proportion; heads and maps stay 8 and 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from hand_lib.errors import HandLibError, choose
+from hand_lib.models.backbone import LAYOUTS, ResNet
+from hand_lib.models.decoders import HandDecoder
+from hand_lib.models.network import HandPoseNet
+from hand_lib.models.representations import FeatureMaps, GlobalAverage
+from hand_lib.skeleton import NUM_JOINTS
+
+HEADS = 8  # n of Eq. 4
+MAPS = 8  # feature maps a head
+# At width 64. Other widths reproduce Table 2's figures too; these are the plainest.
+HEAD_HIDDEN = 512
+HEAD_OUTPUTS = 64
+FUSE_HIDDEN = 512
+# AFR's length of X̄ and hidden width. Along the line of 8.5 M parameters the projection's share is free; at 1344 and
+# 4096, two rounder numbers, backbone and head come to 5.52 G, which would not print as Table 2's 5.6.
+AVERAGE_FEATURES = 1664
+AVERAGE_HIDDEN = 2944
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSize:
+    """How large a row's network is; the row says what it is made of.
+
+    Attributes:
+        depth: of the ResNet: 18, 34, 50, 101 or 152.
+        width: channels of its first block, 64 as published.
+        image_size: side of the square pictures, in pixels.
+        final_stride: stride of its last block, 2 as published; 1 for small pictures.
+    """
+
+    depth: int = 18
+    width: int = 64
+    image_size: int = 256
+    final_stride: int = 2
+
+    def __post_init__(self) -> None:
+        if self.depth not in LAYOUTS:
+            raise choose("ResNet depth", self.depth, LAYOUTS)
+        if self.image_size < 32:
+            raise HandLibError(f"pictures must be at least 32 pixels wide, not {self.image_size}")
+
+    def backbone(self) -> ResNet:
+        """F."""
+        return ResNet(depth=self.depth, width=self.width, final_stride=self.final_stride)
+
+    @property
+    def bottleneck(self) -> bool:
+        """Whether the backbone is of bottlenecks (ResNet-50 and deeper), whose X has four times the channels."""
+        return LAYOUTS[self.depth][0].expansion > 1
+
+    @property
+    def channels(self) -> int:
+        """C of X."""
+        return 8 * self.width * LAYOUTS[self.depth][0].expansion
+
+    @property
+    def middle_grid(self) -> int:
+        """Side of F⁰ in cells."""
+        return -(-self.image_size // 16)
+
+    @property
+    def grid(self) -> int:
+        """Side of X in cells."""
+        return -(-self.middle_grid // self.final_stride)
+
+    def scaled(self, hidden: int) -> int:
+        """A width that is ``hidden`` with the published backbone, for this backbone's width."""
+        return max(1, hidden * self.width // 64)
+
+
+# --- Levels of parameters -------------------------------------------------------------------------------------------
+
+
+def projection_parameters(channels: int, out_channels: int) -> int:
+    """1×1 convolution without bias, and batch normalisation's weight and bias."""
+    return channels * out_channels + 2 * out_channels
+
+
+def mlp_parameters(features: int, hidden: int, outputs: int) -> int:
+    """Two linear layers with biases."""
+    return hidden * (features + 1 + outputs) + outputs
+
+
+def level(size: NetworkSize) -> int:
+    """Parameters of the multi-head row's head, to which the rows of Table 1 are matched."""
+    hidden, outputs, fuse = size.scaled(HEAD_HIDDEN), size.scaled(HEAD_OUTPUTS), size.scaled(FUSE_HIDDEN)
+    return (
+        projection_parameters(size.channels, NUM_JOINTS * HEADS * MAPS)
+        + HEADS * mlp_parameters(MAPS * size.grid**2, hidden, outputs)
+        + mlp_parameters(HEADS * outputs, fuse, 3)
+    )
+
+
+def average_level(size: NetworkSize) -> int:
+    """Parameters of AFR's and FR's heads: the level, or Table 2's 8.5 M where the backbone is of bottlenecks."""
+    if not size.bottleneck:
+        return level(size)
+    features, hidden = size.scaled(AVERAGE_FEATURES), size.scaled(AVERAGE_HIDDEN)
+    return projection_parameters(size.channels, features) + mlp_parameters(features, hidden, NUM_JOINTS * 3)
+
+
+def hidden_width(parameters: int, *, features: int, outputs: int, count: int = 1) -> int:
+    """The hidden width with which ``count`` two-layer MLPs come nearest to ``parameters`` in all."""
+    width = max(1, round((parameters / count - outputs) / (features + 1 + outputs)))
+    return width if width < 256 else 8 * round(width / 8)  # multiples of 8 run faster; below 256 they would be coarse
+
+
+# --- The rows -------------------------------------------------------------------------------------------------------
+
+
+def fr(size: NetworkSize) -> HandPoseNet:
+    """ID-1, feature regression: G = all feature maps, D = one MLP."""
+    features = size.channels * size.grid**2
+    hidden = hidden_width(average_level(size), features=features, outputs=NUM_JOINTS * 3)
+    return HandPoseNet(
+        backbone=size.backbone(),
+        representation=FeatureMaps(),
+        decoder=HandDecoder(features=features, hidden=hidden),
+    )
+
+
+def afr(size: NetworkSize) -> HandPoseNet:
+    """ID-2, average feature regression: G = global average, D = one MLP."""
+    features = size.scaled(AVERAGE_FEATURES)
+    rest = average_level(size) - projection_parameters(size.channels, features)
+    return HandPoseNet(
+        backbone=size.backbone(),
+        representation=GlobalAverage(channels=size.channels, features=features),
+        decoder=HandDecoder(features=features, hidden=hidden_width(rest, features=features, outputs=NUM_JOINTS * 3)),
+    )
+
+
+# --- What the paper prints ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperFigures:
+    """What a paper prints for a row, on its own data. Not comparable with errors on other data.
+
+    Attributes:
+        epe: mean end-point error on RHD in millimetres, by depth of the ResNet.
+        auc: area under the PCK curve on RHD (ResNet-18).
+        params, head_params: millions of parameters with ResNet-50, in all and after the backbone.
+        macs, head_macs: 10⁹ multiply-adds (the paper says FLOPs) with ResNet-50 at 256 px, in all and after the
+            backbone.
+    """
+
+    epe: dict[int, float] = field(default_factory=dict)
+    auc: float | None = None
+    params: float | None = None
+    head_params: float | None = None
+    macs: float | None = None
+    head_macs: float | None = None
+
+    def at(self, size: NetworkSize) -> dict[str, float | None]:
+        """The figures the paper prints for this size; None for those it prints for another one only."""
+        published = size.width == 64 and size.image_size == 256 and size.final_stride == 2
+        sizes = ("params", "head_params", "macs", "head_macs")
+        return {
+            **{name: getattr(self, name) if published and size.depth == 50 else None for name in sizes},
+            "epe": self.epe.get(size.depth) if published else None,
+            "auc": self.auc if published and size.depth == 18 else None,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+        name: as in commands, records and tables.
+        title: for people.
+        table_id: the row's name in the paper.
+        build: makes its network, with random weights.
+        paper: what the paper prints for it.
+    """
+
+    name: str
+    title: str
+    table_id: str
+    build: Callable[[NetworkSize], nn.Module]
+    paper: PaperFigures | None = None
+
+
+ROWS: dict[str, Row] = {
+    row.name: row
+    for row in (
+        Row(
+            name="fr",
+            title="Feature regression",
+            table_id="ID-1",
+            build=fr,
+            paper=PaperFigures(epe={18: 14.90}, auc=0.918),
+        ),
+        Row(
+            name="afr",
+            title="Average feature regression",
+            table_id="ID-2",
+            build=afr,
+            paper=PaperFigures(
+                epe={18: 14.08, 34: 13.38, 50: 12.46, 101: 12.25, 152: 12.14},
+                auc=0.927,
+                params=32.0,
+                head_params=8.5,
+                macs=5.6,
+                head_macs=0.2,
+            ),
+        ),
+    )
+}
