@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from hand_lib.book.chapters import INSTALL_CELL, Chapter, install_cell
+from hand_lib.book.chapters import Chapter
 from hand_lib.book.vendor import vendor_assets
 from hand_lib.cache import readable_errors
 from hand_lib.errors import HandLibError
@@ -68,10 +68,7 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter]) -> list[Chapter
             if not is_current(executed, chapter):
                 missing.append(chapter)
                 executed = chapter.path
-            text = executed.read_text(encoding="utf-8")
-            (folders.stage / "notebooks" / chapter.path.name).write_text(
-                with_address(text, repository(settings)), encoding="utf-8"
-            )
+            shutil.copy(executed, folders.stage / "notebooks")
     return missing
 
 
@@ -111,15 +108,6 @@ def staged_settings(settings: dict[str, Any]) -> dict[str, Any]:
         "repository": {**(settings.get("repository") or {}), "url": address},
         "launch_buttons": _LAUNCH_BUTTONS if address else {"colab_url": "", "binderhub_url": ""},
     }
-
-
-def with_address(notebook: str, address: str) -> str:
-    """A notebook's text with the repository's address in its install cell."""
-    content = json.loads(notebook)
-    for cell in content["cells"]:
-        if "".join(cell["source"]) == INSTALL_CELL:
-            cell["source"] = install_cell(address).splitlines(keepends=True)
-    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
 
 
 def fingerprint(chapter: Chapter) -> str:

@@ -20,9 +20,9 @@ from hand_lib.errors import HandLibError
 # folder under assets/vendor: files and folders of the npm package
 _FROM_NPM = {
     "mathjax": ("mathjax/es5", ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")),
-    "html-manager": ("@jupyter-widgets/html-manager/dist", ("embed.js", "*.woff2", "*.woff", "*.ttf", "*.eot", "*.svg")),
+    "html-manager": ("@jupyter-widgets/html-manager/dist", ("embed.js", "embed.js.LICENSE.txt", "*.woff2", "*.woff", "*.ttf", "*.eot", "*.svg")),
 }
-_LICENSES = {"mathjax": "mathjax/LICENSE", "html-manager": "@jupyter-widgets/html-manager/LICENSE"}
+_MATHJAX_LICENSE = "mathjax/LICENSE"
 _STAMP = "fetched"
 
 
@@ -49,7 +49,7 @@ def vendor_assets(root: Path) -> Path:
 
 def _fingerprint(root: Path) -> str:
     pinned = b"".join((root / name).read_bytes() for name in ("package.json", "package-lock.json"))
-    return hashlib.sha256(pinned + _plotly_js().encode() + repr((_FROM_NPM, _LICENSES)).encode()).hexdigest()
+    return hashlib.sha256(pinned + _plotly_js().encode() + repr(_FROM_NPM).encode()).hexdigest()
 
 
 def _plotly_js() -> str:
@@ -84,7 +84,7 @@ def _fetch(root: Path, folder: Path) -> Path:
                 place = made / name / path.relative_to(source)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 (shutil.copytree if path.is_dir() else shutil.copy)(path, place)
-        shutil.copy(folder / "node_modules" / _LICENSES[name], made / name)
+    shutil.copy(folder / "node_modules" / _MATHJAX_LICENSE, made / "mathjax")
     (made / "plotly").mkdir()
     (made / "plotly" / "plotly.min.js").write_text(_plotly_js(), encoding="utf-8")
     return made
