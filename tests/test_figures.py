@@ -159,7 +159,7 @@ def test_hand_3d_has_the_hand_in_it_equal_axes_and_a_description(hand):
 def test_hand_3d_fits_a_second_hand_and_a_skin(hand):
     skin = (torch.tensor([[400.0, 0, 500], [410, 0, 500], [400, 10, 500]]), torch.tensor([[0, 1, 2]]))
     content = payload(figures.hand_3d({"true": hand, "predicted": hand + 60}, alt="two", mesh=skin))
-    assert len(content["data"]) == 11
+    assert len(content["data"]) == 13  # two hands of five fingers, two lines in the legend, the skin
     assert content["layout"]["scene"]["xaxis"]["range"][1] > 410
     assert (content["data"][-1]["i"], content["data"][-1]["j"], content["data"][-1]["k"]) == ([0], [1], [2])
 

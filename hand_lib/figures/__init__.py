@@ -16,12 +16,14 @@ from hand_lib.figures import style, widgets
 from hand_lib.figures.charts import curve, error_by_finger, error_by_joint, pck_curves
 from hand_lib.figures.hands import (
     contact_sheet,
+    cube_around,
     draw_hand_2d,
     hand_3d,
     hand_traces,
     hand_views,
     joint_names_2d,
     mesh_trace,
+    set_scene,
     worst_and_best,
 )
 from hand_lib.figures.sliders import hand_slider, image_slider, picture_axes, skeleton_traces_2d, slider_figure
@@ -34,6 +36,7 @@ __all__ = [
     "Table",
     "banner",
     "contact_sheet",
+    "cube_around",
     "curve",
     "describe",
     "draw_hand_2d",
@@ -51,6 +54,7 @@ __all__ = [
     "pck_curves",
     "picture_axes",
     "results_table",
+    "set_scene",
     "show_image",
     "skeleton_traces_2d",
     "slider_figure",

@@ -138,7 +138,7 @@ def error_by_joint(
     for finger, name in enumerate(FINGERS):
         ax.annotate(
             name,
-            (4 * finger + 2.5, -0.24),
+            (4 * finger + 2.5, -0.17),
             xycoords=("data", "axes fraction"),
             ha="center",
             va="top",

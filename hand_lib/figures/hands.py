@@ -11,12 +11,15 @@ from matplotlib import patheffects
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from hand_lib.figures.style import INK, TEMPLATE, describe, panels, show_image
+from hand_lib.figures.style import GRID, INK, TEMPLATE, describe, panels, show_image
 from hand_lib.samples import Samples
 from hand_lib.skeleton import FINGER_COLORS, FINGERS, JOINT_COLORS, JOINTS, ROOT, WRIST
 
 # A thin light edge keeps every finger's colour apart from whatever picture lies behind it.
 _HALO = [patheffects.withStroke(linewidth=3.2, foreground="white", alpha=0.8)]
+
+# Where the eye stands, in units of the scene's cube: on the camera's side, a little from above and from the right.
+SEEN_FROM = (0.95, -0.75, -1.85)
 
 
 def finger_chain(finger: int) -> list[int]:
@@ -124,7 +127,7 @@ def contact_sheet(
     count = min(len(pictures), limit)
     columns = min(columns, count)
     rows = -(-count // columns)
-    caption = 0.24 if titles is not None else 0.03
+    caption = 0.17 if titles is not None else 0.03
     figure, axes = panels(rows, columns, width=width, height=rows * (width / columns + caption))
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
     for i, ax in enumerate(axes.flat):
@@ -165,7 +168,7 @@ def worst_and_best(
     per_hand = errors.mean(-1) if errors.ndim == 2 else errors
     order = per_hand.argsort()
     count = min(count, len(order))
-    figure, axes = panels(2, count, width=width, height=2 * (width / count + 0.3))
+    figure, axes = panels(2, count, width=width, height=2 * (width / count + 0.19))
     for ax_row, indices, name in zip(axes, (order[:count], order.flip(0)[:count]), ("best", "worst"), strict=True):
         for ax, i in zip(ax_row, indices.tolist(), strict=True):
             draw_hand_2d(ax, uv_true[i], images[i], markersize=2.0, linewidth=1.4)
@@ -187,7 +190,7 @@ def hand_views(xyz: Tensor, *, width: float = 6.0, limits: Tensor | None = None)
         The figure.
     """
     figure, axes = panels(1, 2, width=width, height=width * 0.52)
-    limits = _cube(xyz[None]) if limits is None else np.asarray(limits)
+    limits = cube_around(xyz) if limits is None else np.asarray(limits)
     for ax, (across, label, title) in zip(
         axes[0], ((0, "x, mm (right)", "from the camera"), (2, "z, mm (away)", "from the side")), strict=True
     ):
@@ -203,7 +206,7 @@ def hand_3d(
     title: str | None = None,
     mesh: tuple[Tensor, Tensor] | None = None,
     height: int = 430,
-    seen_from: Sequence[float] = (0.7, -0.5, -1.5),
+    seen_from: Sequence[float] = SEEN_FROM,
 ) -> go.Figure:
     """A hand, or several, in a scene that can be turned: one colour a finger, equal axes in millimetres.
 
@@ -213,31 +216,37 @@ def hand_3d(
         title: short, over the scene.
         mesh: ``(V, 3)`` mm and ``(F, 3)`` integer triangles of a skin, drawn see-through.
         height: in pixels; the width follows the page.
-        seen_from: where the eye stands, in units of the scene's cube; the default looks from the camera's side,
-            a little from above and from the right.
+        seen_from: where the eye stands, in units of the scene's cube, around its centre.
 
     Returns:
         The plotly figure.
     """
     hands = {"hand": xyz} if isinstance(xyz, Tensor) else dict(xyz)
     figure = go.Figure()
-    for number, (name, joints) in enumerate(hands.items()):
-        figure.add_traces(hand_traces(joints, name=name if len(hands) > 1 else None, solid=number == 0))
-    clouds = [joints.reshape(-1, 3) for joints in hands.values()]
+    for number, joints in enumerate(hands.values()):
+        figure.add_traces(hand_traces(joints, solid=number == 0))
+    if len(hands) > 1:
+        figure.add_traces([_legend_line(name, solid=number == 0) for number, name in enumerate(hands)])
+    clouds = list(hands.values())
     if mesh is not None:
         figure.add_trace(mesh_trace(*mesh))
         clouds.append(mesh[0])
-    _scene(figure, _cube_of(clouds), title=title, height=height, seen_from=seen_from)
+    set_scene(figure, cube_around(*clouds), seen_from=seen_from)
+    figure.update_layout(
+        height=height,
+        margin={"l": 0, "r": 0, "t": 34 if title else 4, "b": 4},
+        title=None if title is None else {"text": title, "x": 0.5, "y": 0.98, "font": {"size": 14}},
+        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0.0, "yanchor": "top", "font": {"size": 12}},
+    )
     return describe(figure, alt)
 
 
-def hand_traces(xyz: Tensor, *, name: str | None = None, solid: bool = True) -> list[go.Scatter3d]:
+def hand_traces(xyz: Tensor, *, solid: bool = True) -> list[go.Scatter3d]:
     """Five plotly lines, wrist to tip, one a finger.
 
     Args:
         xyz: ``(21, 3)`` mm.
-        name: of the hand, put before the finger's where several are drawn.
-        solid: thick with round joints; otherwise thin and dotted.
+        solid: thick, with round joints, in the legend; otherwise thin, dotted, and not in the legend.
 
     Returns:
         The traces in the order of ``FINGERS``.
@@ -253,7 +262,7 @@ def hand_traces(xyz: Tensor, *, name: str | None = None, solid: bool = True) -> 
                 y=y,
                 z=z,
                 mode="lines+markers",
-                name=finger_name if name is None else f"{name}: {finger_name}",
+                name=finger_name,
                 text=[JOINTS[j] for j in chain],
                 hovertemplate="%{text}<br>x %{x} y %{y} z %{z} mm<extra></extra>",
                 line={
@@ -277,49 +286,56 @@ def mesh_trace(vertices: Tensor, faces: Tensor, *, color: str = "#c9a58b", opaci
     )
 
 
-def _scene(
-    figure: go.Figure, limits: np.ndarray, *, title: str | None, height: int, seen_from: Sequence[float]
-) -> None:
-    """Equal axes in millimetres, y down and z away from the viewer, small margins, the legend under the scene."""
+def set_scene(figure: go.Figure, limits: np.ndarray, *, seen_from: Sequence[float] = SEEN_FROM) -> go.Figure:
+    """Equal axes in millimetres, y down and z away from the camera.
+
+    Args:
+        figure: with 3D traces.
+        limits: ``(3, 2)`` mm from :func:`cube_around`.
+        seen_from: where the eye stands, in units of the scene's cube.
+
+    Returns:
+        The same figure.
+    """
     axes = {
         f"{letter}axis": {
-            "title": {"text": f"{letter}, mm"},
+            "title": {"text": f"{letter}, mm", "font": {"size": 11}},
             "range": [float(low), float(high)],
-            "nticks": 5,
-            "backgroundcolor": "#f7f7f7",
-            "gridcolor": "#d0d0d0",
+            "nticks": 4,
+            "showbackground": True,
+            "backgroundcolor": "#f6f6f6",
+            "gridcolor": GRID,
+            "zerolinecolor": GRID,
             "showspikes": False,
             "color": INK,
             "tickfont": {"size": 10},
         }
         for letter, (low, high) in zip("xyz", limits, strict=True)
     }
-    eye = dict(zip("xyz", seen_from, strict=True))
     figure.update_layout(
         template=TEMPLATE,
-        height=height,
-        margin={"l": 0, "r": 0, "t": 34 if title else 0, "b": 0},
-        title=None if title is None else {"text": title, "x": 0.5, "y": 0.98, "font": {"size": 14}},
-        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0.0, "yanchor": "top", "font": {"size": 12}},
         scene={
             **axes,
             "aspectmode": "cube",
             "dragmode": "orbit",
-            "camera": {"eye": eye, "up": {"x": 0, "y": -1, "z": 0}},
+            "camera": {"eye": dict(zip("xyz", seen_from, strict=True)), "up": {"x": 0, "y": -1, "z": 0}},
         },
     )
+    return figure
 
 
-def _cube(xyz: Tensor) -> np.ndarray:
-    """``(..., 3)`` points to the ``(3, 2)`` limits of the smallest cube around all of them, with a little air."""
-    return _cube_of([xyz.reshape(-1, 3)])
-
-
-def _cube_of(clouds: Sequence[Tensor]) -> np.ndarray:
-    points = np.concatenate([cloud.detach().cpu().double().numpy() for cloud in clouds])
+def cube_around(*clouds: Tensor) -> np.ndarray:
+    """Points ``(..., 3)`` to the ``(3, 2)`` limits of the smallest cube around all of them, with a little air."""
+    points = np.concatenate([cloud.detach().cpu().double().reshape(-1, 3).numpy() for cloud in clouds])
     low, high = points.min(0), points.max(0)
     centre, half = (low + high) / 2, max(float((high - low).max()) / 2 * 1.06, 1e-3)
     return np.stack([centre - half, centre + half], axis=1).round(1)
+
+
+def _legend_line(name: str, *, solid: bool) -> go.Scatter3d:
+    """A line that is nowhere but in the legend, to name a hand by how it is drawn."""
+    line = {"color": INK, "width": 7 if solid else 3, "dash": "solid" if solid else "dot"}
+    return go.Scatter3d(x=[None], y=[None], z=[None], mode="lines", name=name, line=line)
 
 
 def _limit_to(ax: matplotlib.axes.Axes, image: Tensor) -> None:

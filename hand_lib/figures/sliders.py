@@ -11,7 +11,7 @@ from PIL import Image
 from plotly.basedatatypes import BaseTraceType
 from torch import Tensor
 
-from hand_lib.figures.hands import _cube, _scene, finger_chain, hand_traces
+from hand_lib.figures.hands import SEEN_FROM, cube_around, finger_chain, hand_traces, set_scene
 from hand_lib.figures.style import TEMPLATE, describe, to_array
 from hand_lib.skeleton import FINGER_COLORS, FINGERS, JOINTS
 
@@ -76,14 +76,21 @@ def slider_figure(
     figure.update_layout(
         template=TEMPLATE,
         height=height,
-        margin={"l": 10, "r": 10, "t": 40 if titles is not None else 10, "b": 10},
-        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": 1.02, "yanchor": "bottom"},
+        margin={"l": 10, "r": 10, "t": 66 if titles is not None else 36, "b": 10},
+        legend={
+            "orientation": "h",
+            "x": 0.5,
+            "xanchor": "center",
+            "y": 1.01,
+            "yanchor": "bottom",
+            "font": {"size": 11},
+        },
         sliders=[
             {
                 "active": start,
                 "steps": steps,
                 "currentvalue": {"prefix": prefix, "suffix": suffix, "font": {"size": 14}},
-                "pad": {"t": 44, "b": 4, "l": 8, "r": 8},
+                "pad": {"t": 48, "b": 4, "l": 8, "r": 8},
                 "len": 0.94,
                 "x": 0.03,
                 "font": {"size": 11},
@@ -91,7 +98,9 @@ def slider_figure(
         ],
     )
     if titles is not None:
-        figure.update_layout(title={"text": titles[start], "x": 0.5, "y": 0.97, "font": {"size": 14}})
+        figure.update_layout(
+            title={"text": titles[start], "x": 0.5, "y": 1, "yanchor": "top", "pad": {"t": 8}, "font": {"size": 14}}
+        )
     return describe(figure, alt)
 
 
@@ -106,7 +115,7 @@ def hand_slider(
     suffix: str = "",
     start: int = 0,
     height: int = 500,
-    seen_from: Sequence[float] = (0.7, -0.5, -1.5),
+    seen_from: Sequence[float] = SEEN_FROM,
 ) -> go.Figure:
     """A 3D hand that changes with the slider.
 
@@ -121,7 +130,7 @@ def hand_slider(
     Returns:
         The plotly figure.
     """
-    fixed = [] if still is None else hand_traces(still, name="still", solid=False)
+    fixed = [] if still is None else hand_traces(still, solid=False)
     figure = slider_figure(
         [hand_traces(hand) + fixed for hand in hands],
         labels,
@@ -132,12 +141,7 @@ def hand_slider(
         start=start,
         height=height,
     )
-    points = hands.reshape(-1, 3) if still is None else _join(hands, still)
-    _scene(figure, _cube(points), title=None, height=height, seen_from=seen_from)
-    if titles is not None:
-        figure.update_layout(margin_t=40, title={"text": titles[start], "x": 0.5, "y": 0.97, "font": {"size": 14}})
-    figure.update_layout(legend_y=1.0, legend_yanchor="bottom", margin_t=70 if titles is not None else 30)
-    return figure
+    return set_scene(figure, cube_around(hands, *([] if still is None else [still])), seen_from=seen_from)
 
 
 def image_slider(
@@ -202,9 +206,20 @@ def skeleton_traces_2d(uv: Tensor, *, dash: str = "solid", showlegend: bool = Tr
 
 def picture_axes(figure: go.Figure, rows: int, columns: int) -> go.Figure:
     """Axes of a picture ``rows`` × ``columns``: u to the right, v down, in pixels, equal scales."""
-    figure.update_xaxes(range=[-0.5, columns - 0.5], title="u, px", constrain="domain", showgrid=False, zeroline=False)
+    figure.update_xaxes(
+        range=[-0.5, columns - 0.5],
+        title={"text": "u, px", "standoff": 2},
+        constrain="domain",
+        showgrid=False,
+        zeroline=False,
+    )
     figure.update_yaxes(
-        range=[rows - 0.5, -0.5], title="v, px", scaleanchor="x", constrain="domain", showgrid=False, zeroline=False
+        range=[rows - 0.5, -0.5],
+        title={"text": "v, px", "standoff": 2},
+        scaleanchor="x",
+        constrain="domain",
+        showgrid=False,
+        zeroline=False,
     )
     return figure
 
@@ -230,7 +245,3 @@ def _moving_parts(positions: Sequence[BaseTraceType]) -> list[BaseTraceType]:
     kept = {*moving, *(key for key in ("x", "y", "z", "source") if key in first)}
     kind = type(positions[0])
     return [kind(**{key: content[key] for key in content if key in kept}) for content in contents]
-
-
-def _join(hands: Tensor, still: Tensor) -> Tensor:
-    return hands.new_tensor(hands.reshape(-1, 3).tolist() + still.tolist())
