@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
+
+from hand_lib.errors import HandLibError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +51,24 @@ class Samples:
         """The same samples with every tensor on ``device``."""
         return self._map(lambda tensor: tensor.to(device))
 
-    def _map(self, function) -> Samples:
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Samples:
         present = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{name: function(value) for name, value in present.items() if value is not None})
 
     @staticmethod
     def concat(parts: list[Samples]) -> Samples:
-        """Join batches along B. A field that is None in the first part must be None in all."""
-        names = [f.name for f in fields(Samples) if getattr(parts[0], f.name) is not None]
-        return Samples(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+        """Join batches along B.
+
+        Raises:
+            HandLibError: there is nothing to join, or a field is None in some parts and not in others.
+        """
+        if not parts:
+            raise HandLibError("there are no samples to join")
+        joined = {}
+        for field in fields(Samples):
+            tensors = [getattr(part, field.name) for part in parts]
+            missing = sum(tensor is None for tensor in tensors)
+            if missing not in (0, len(parts)):
+                raise HandLibError(f"{missing} of {len(parts)} batches have no {field.name}: give it to all or to none")
+            joined[field.name] = torch.cat(tensors) if not missing else None
+        return Samples(**joined)
