@@ -46,7 +46,7 @@ def checkout() -> Path | None:
 
 
 def cache_dir() -> Path:
-    """The folder for what can be made again: ``$JOINT_BY_JOINT_CACHE``, else ``.cache`` in the checkout, else the user's."""
+    """Where what can be made again is kept: ``$JOINT_BY_JOINT_CACHE``, else ``.cache`` in the checkout, else the user's."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser().absolute()
     if root := checkout():
@@ -59,7 +59,7 @@ def cache_dir() -> Path:
 
 
 def results_dir() -> Path:
-    """The folder of recorded runs: ``$JOINT_BY_JOINT_RESULTS``, else ``results`` in the checkout or the current folder."""
+    """Where recorded runs are: ``$JOINT_BY_JOINT_RESULTS``, else ``results`` in the checkout or the current folder."""
     if chosen := os.environ.get(RESULTS_VARIABLE):
         return Path(chosen).expanduser().absolute()
     return (checkout() or Path.cwd()) / "results"
@@ -73,13 +73,9 @@ def readable_errors(path: Path | str, doing: str = "write") -> Iterator[None]:
     except OSError as error:
         reason = _EXPLANATIONS.get(error.errno, error.strerror or str(error))
         advice = ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or doing == "write" and error.errno in (errno.EACCES, errno.EROFS):
-            advice = f" (choose another folder with {CACHE_VARIABLE})" if _is_under(path, cache_dir()) else ""
+        if doing == "write" and Path(path).absolute().is_relative_to(cache_dir()):
+            advice = f" (another folder can be chosen with {CACHE_VARIABLE})"
         raise HandLibError(f"cannot {doing} {path}: {reason}{advice}") from error
-
-
-def _is_under(path: Path | str, folder: Path) -> bool:
-    return Path(path).absolute().is_relative_to(folder)
 
 
 def make_folder(path: Path) -> Path:
@@ -170,7 +166,9 @@ def read_json(path: Path | str) -> object:
     try:
         return json.loads(content)
     except ValueError as error:
-        raise HandLibError(f"cannot read {path}: it is cut short or no JSON ({error}); delete it to make it again") from error
+        raise HandLibError(
+            f"cannot read {path}: it is cut short or no JSON ({error}); delete it to make it again"
+        ) from error
 
 
 def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:

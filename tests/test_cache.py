@@ -130,7 +130,13 @@ def test_a_damaged_tensor_file_is_one_line_that_names_it(tmp_path, damage):
     elif damage != "missing":
         flipped = bytearray(content)
         flipped[-3] ^= 1
-        pieces = {"cut": content[:-4], "header cut": content[:30], "empty": b"", "foreign": b"PK\x03\x04 zip", "flipped": flipped}
+        pieces = {
+            "cut": content[:-4],
+            "header cut": content[:30],
+            "empty": b"",
+            "foreign": b"PK\x03\x04 zip",
+            "flipped": flipped,
+        }
         path.write_bytes(pieces[damage])
     with pytest.raises(HandLibError) as error:
         cache.read_tensors(path)
@@ -150,7 +156,9 @@ def test_the_lock_keeps_a_second_process_out_and_says_so(tmp_path):
         f"with cache.lock(Path({str(tmp_path)!r}), waiting_for='the training of fr'): print('in', flush=True)"
     )
     with cache.lock(tmp_path, waiting_for="this test"):
-        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         assert "the training of fr" in process.stderr.readline()
         time.sleep(0.1)
         assert process.poll() is None
