@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import hand_lib
 from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.skeleton import JOINTS, PARENTS
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
@@ -184,6 +185,15 @@ def test_every_public_module_is_on_an_api_page() -> None:
     assert public <= documented(), f"on no API page: {sorted(public - documented())}"
 
 
+def test_the_table_of_joints_is_the_skeleton() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+?) \| (\d+|none) \|$", (BOOK / "api" / "skeleton.md").read_text(), re.M)
+    expected = [
+        (str(i), joint, "none" if parent < 0 else str(parent))
+        for i, (joint, parent) in enumerate(zip(JOINTS, PARENTS, strict=True))
+    ]
+    assert rows == expected
+
+
 # ------------------------------------------------------------------------------------------------------------- errata
 
 
@@ -250,7 +260,12 @@ def test_rhd_areas_of_jar_do_not_start_at_zero(errata: str, row: int) -> None:
     assert f"{far:.0f}" in errata
     assert far > 180  # a hand's length, mm
     if row == 0:
-        for text in (f"= {within:.2f}$ mm", f"{beyond:.2f} mm", f"{100 * share:.1f} %", f"{beyond:.2f} / {share:.3f}"):
+        for text in (
+            f"= {within:.2f}$ mm",
+            f"{beyond:.2f} mm",
+            f"= {100 * share:.1f}$ %",
+            f"{beyond:.2f} / {share:.3f}",
+        ):
             assert text in errata
 
 
