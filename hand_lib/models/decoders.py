@@ -8,56 +8,74 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hand_lib.errors import HandLibError
 from hand_lib.skeleton import NUM_JOINTS
 
-# A last layer starts at this share of its usual size: predictions start near zero, the centre of the crop and the
-# depth of the root.
-SMALL = 0.1
 
+class BatchedLinear(nn.Module):
+    """n linear layers, one for each entry of the last dimension but one, as one batched product.
 
-class MLP(nn.Module):
-    """T of Eq. 3: two linear layers with a ReLU in between, on the last dimension."""
-
-    def __init__(self, *, features: int, hidden: int, outputs: int, gain: float = 1.0) -> None:
-        super().__init__()
-        self.first = nn.Linear(features, hidden)
-        self.last = nn.Linear(hidden, outputs)
-        initialise(self.first.weight, self.first.bias, gain=math.sqrt(2))
-        initialise(self.last.weight, self.last.bias, gain=gain)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(..., features)`` to ``(..., outputs)``."""
-        return self.last(functional.relu(self.first(x)))
-
-
-class BatchedMLP(nn.Module):
-    """n transformations T, one for each entry of the last dimension but one, as two batched products.
-
-    Entry j is what ``MLP`` with ``weight1[j]``, ``bias1[j]``, ``weight2[j]``, ``bias2[j]`` would give, weights stored
-    as ``nn.Linear`` stores them.
+    Entry j is what ``nn.Linear`` with ``weight[j]`` and ``bias[j]`` gives.
     """
 
-    def __init__(self, *, count: int, features: int, hidden: int, outputs: int, gain: float = 1.0) -> None:
+    def __init__(self, count: int, features: int, outputs: int) -> None:
         super().__init__()
-        self.weight1 = nn.Parameter(torch.empty(count, hidden, features))
-        self.bias1 = nn.Parameter(torch.empty(count, hidden))
-        self.weight2 = nn.Parameter(torch.empty(count, outputs, hidden))
-        self.bias2 = nn.Parameter(torch.empty(count, outputs))
-        initialise(self.weight1, self.bias1, gain=math.sqrt(2))
-        initialise(self.weight2, self.bias2, gain=gain)
+        self.weight = nn.Parameter(torch.empty(count, outputs, features))
+        self.bias = nn.Parameter(torch.empty(count, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, n, features)`` to ``(B, n, outputs)``."""
-        x = x.transpose(0, 1)  # (n, B, features)
-        x = functional.relu(torch.baddbmm(self.bias1[:, None], x, self.weight1.mT))  # (n, B, hidden)
-        x = torch.baddbmm(self.bias2[:, None], x, self.weight2.mT)  # (n, B, outputs)
-        return x.transpose(0, 1)
+        return torch.baddbmm(self.bias[:, None], x.transpose(0, 1), self.weight.mT).transpose(0, 1)
 
 
-def initialise(weight: Tensor, bias: Tensor, *, gain: float) -> None:
-    """Normal weights that keep a unit input's variance times gain² (the last dimension is summed over); zero bias."""
-    nn.init.normal_(weight, std=gain / math.sqrt(weight.shape[-1]))
-    nn.init.zeros_(bias)
+class Coordinates:
+    """What a last layer that gives coordinates needs, mixed into a linear one.
+
+    It computes in full precision under autocast: near ±1 bfloat16 has steps of a 256th, half a pixel of a 256-pixel
+    crop. And it starts small, so that predictions start near zero: the centre of the crop, the depth of the root.
+    """
+
+    start = 0.1  # of a linear layer's usual weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        device = "cpu" if x.is_meta else x.device.type  # the device without data, for counting, knows no autocast
+        with torch.autocast(device, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
+
+
+class CoordinateLinear(Coordinates, nn.Linear):
+    """``nn.Linear`` to coordinates."""
+
+
+class BatchedCoordinateLinear(Coordinates, BatchedLinear):
+    """:class:`BatchedLinear` to coordinates."""
+
+
+class MLP(nn.Module):
+    """T of Eq. 3: two linear layers with a ReLU in between, ReLU(G W₁ + b₁) W₂ + b₂.
+
+    Args:
+        first, last: the layers; n transformations side by side are the same with a :class:`BatchedLinear` for each.
+    """
+
+    def __init__(self, first: nn.Module, last: nn.Module) -> None:
+        super().__init__()
+        self.first = first
+        self.last = last
+        # Normal weights that keep the variance from layer to layer; ReLU halves it.
+        nn.init.normal_(first.weight, std=math.sqrt(2 / first.weight.shape[-1]))
+        nn.init.normal_(last.weight, std=getattr(last, "start", 1) / math.sqrt(last.weight.shape[-1]))
+        nn.init.zeros_(first.bias)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., features)`` to ``(..., outputs)``. Raises HandLibError for another number of features."""
+        expected, given = self.first.weight.shape[-1], x.shape[-1]
+        if given != expected:
+            raise HandLibError(
+                f"this network decodes {expected} features and was given {given}: was it built for another image size?"
+            )
+        return self.last(functional.relu(self.first(x)))
 
 
 class HandDecoder(nn.Module):
@@ -65,7 +83,7 @@ class HandDecoder(nn.Module):
 
     def __init__(self, *, features: int, hidden: int) -> None:
         super().__init__()
-        self.transform = MLP(features=features, hidden=hidden, outputs=NUM_JOINTS * 3, gain=SMALL)
+        self.transform = MLP(nn.Linear(features, hidden), CoordinateLinear(hidden, NUM_JOINTS * 3))
 
     def forward(self, G: Tensor) -> Tensor:
         """``(B, features)`` to ``(B, 21, 3)``."""
@@ -77,7 +95,10 @@ class DecoderPerJoint(nn.Module):
 
     def __init__(self, *, features: int, hidden: int) -> None:
         super().__init__()
-        self.transforms = BatchedMLP(count=NUM_JOINTS, features=features, hidden=hidden, outputs=3, gain=SMALL)
+        self.transforms = MLP(
+            BatchedLinear(NUM_JOINTS, features, hidden),
+            BatchedCoordinateLinear(NUM_JOINTS, hidden, 3),
+        )
 
     def forward(self, G: Tensor) -> Tensor:
         """``(B, 21, features)`` to ``(B, 21, 3)``."""
@@ -89,7 +110,7 @@ class SharedDecoder(nn.Module):
 
     def __init__(self, *, features: int, hidden: int) -> None:
         super().__init__()
-        self.transform = MLP(features=features, hidden=hidden, outputs=3, gain=SMALL)
+        self.transform = MLP(nn.Linear(features, hidden), CoordinateLinear(hidden, 3))
 
     def forward(self, G: Tensor) -> Tensor:
         """``(B, 21, features)`` to ``(B, 21, 3)``."""
@@ -114,8 +135,11 @@ class MultiHeadDecoder(nn.Module):
         super().__init__()
         self.heads = heads
         self.outputs = heads * outputs  # length of M_i
-        self.transforms = BatchedMLP(count=heads, features=features // heads, hidden=hidden, outputs=outputs)
-        self.fusion = MLP(features=heads * outputs, hidden=fuse_hidden, outputs=3, gain=SMALL)
+        self.transforms = MLP(
+            BatchedLinear(heads, features // heads, hidden),
+            BatchedLinear(heads, hidden, outputs),
+        )
+        self.fusion = MLP(nn.Linear(heads * outputs, fuse_hidden), CoordinateLinear(fuse_hidden, 3))
 
     def forward(self, G: Tensor) -> Tensor:
         """``(B, 21, features)`` to ``(B, 21, 3)``."""

@@ -14,6 +14,9 @@ prints parameters and multiply-adds of three rows with ResNet-50 at 256 px. What
   the level of 5.4 M. Table 1 is ResNet-18: there all seven rows are level.
 - Pooled features (ID-3, ID-4) of the size of one head's maps (8 maps of 8×8: 512 numbers a joint) would need a
   projection to 10,752 channels, more than the level. They get what nine tenths of the level buy.
+- The paper says that AFR needs less computation than FR. At one level of parameters it is the other way round: FR's
+  linear layers use every weight once a picture, AFR's projection uses its own at every cell.
+- Refinement (ID-8 to ID-11) adds parameters, mostly of the further stages' own last blocks, and is matched to nothing.
 - A thinner backbone (``width`` below 64) has thinner hidden layers in proportion; heads and maps stay 8 and 8.
 """
 
@@ -26,9 +29,11 @@ from torch import nn
 
 from hand_lib.errors import HandLibError, choose
 from hand_lib.models.backbone import LAYOUTS, ResNet
-from hand_lib.models.decoders import HandDecoder
-from hand_lib.models.network import HandPoseNet
-from hand_lib.models.representations import FeatureMaps, GlobalAverage
+from hand_lib.models.decoders import DecoderPerJoint, HandDecoder, MultiHeadDecoder, SharedDecoder
+from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
+from hand_lib.models.network import HandPoseNet, RefinedHandPoseNet
+from hand_lib.models.refinement import DepthMaps, Heatmaps, RefineMaps, Refinement, SplatDepthMaps
+from hand_lib.models.representations import FeatureMaps, GlobalAverage, JointMaps, JointPooled
 from hand_lib.skeleton import NUM_JOINTS
 
 HEADS = 8  # n of Eq. 4
@@ -37,6 +42,8 @@ MAPS = 8  # feature maps a head
 HEAD_HIDDEN = 512
 HEAD_OUTPUTS = 64
 FUSE_HIDDEN = 512
+REFINE_HIDDEN = 512  # T_r's
+DECONVOLUTION_FEATURES = 256
 # AFR's length of X̄ and hidden width. Along the line of 8.5 M parameters the projection's share is free; at 1344 and
 # 4096, two rounder numbers, backbone and head come to 5.52 G, which would not print as Table 2's 5.6.
 AVERAGE_FEATURES = 1664
@@ -156,6 +163,139 @@ def afr(size: NetworkSize) -> HandPoseNet:
     )
 
 
+def pooled_features(size: NetworkSize) -> int:
+    """d of ID-3 and ID-4: what nine tenths of the level buy of projection, in multiples of 8."""
+    return max(8, int(0.9 * level(size) / (NUM_JOINTS * (size.channels + 2))) // 8 * 8)
+
+
+def pooled(size: NetworkSize) -> HandPoseNet:
+    """ID-3: G = joint-specific pooled features, D = a decoder a joint."""
+    features = pooled_features(size)
+    rest = level(size) - projection_parameters(size.channels, NUM_JOINTS * features)
+    return HandPoseNet(
+        backbone=size.backbone(),
+        representation=JointPooled(channels=size.channels, features=features),
+        decoder=DecoderPerJoint(
+            features=features, hidden=hidden_width(rest, features=features, outputs=3, count=NUM_JOINTS)
+        ),
+    )
+
+
+def pooled_shared(size: NetworkSize) -> HandPoseNet:
+    """ID-4: G = joint-specific pooled features, D = one decoder shared by the joints (Eq. 3)."""
+    features = pooled_features(size)
+    rest = level(size) - projection_parameters(size.channels, NUM_JOINTS * features)
+    return HandPoseNet(
+        backbone=size.backbone(),
+        representation=JointPooled(channels=size.channels, features=features),
+        decoder=SharedDecoder(features=features, hidden=hidden_width(rest, features=features, outputs=3)),
+    )
+
+
+def maps(size: NetworkSize) -> HandPoseNet:
+    """ID-5: G = joint-specific feature maps (Eq. 2), as many as one head has, D = a decoder a joint."""
+    features = MAPS * size.grid**2
+    rest = level(size) - projection_parameters(size.channels, NUM_JOINTS * MAPS)
+    return HandPoseNet(
+        backbone=size.backbone(),
+        representation=JointMaps(channels=size.channels, maps=MAPS),
+        decoder=DecoderPerJoint(
+            features=features, hidden=hidden_width(rest, features=features, outputs=3, count=NUM_JOINTS)
+        ),
+    )
+
+
+def maps_shared(size: NetworkSize) -> HandPoseNet:
+    """ID-6: G = joint-specific feature maps (Eq. 2), D = one decoder shared by the joints (Eq. 3)."""
+    features = MAPS * size.grid**2
+    rest = level(size) - projection_parameters(size.channels, NUM_JOINTS * MAPS)
+    return HandPoseNet(
+        backbone=size.backbone(),
+        representation=JointMaps(channels=size.channels, maps=MAPS),
+        decoder=SharedDecoder(features=features, hidden=hidden_width(rest, features=features, outputs=3)),
+    )
+
+
+def joint_maps(size: NetworkSize, heads: int = HEADS, maps: int = MAPS) -> JointMaps:
+    """G of ID-7 and on: heads · maps feature maps a joint."""
+    return JointMaps(channels=size.channels, maps=heads * maps)
+
+
+def multi_head_decoder(size: NetworkSize, heads: int = HEADS, maps: int = MAPS) -> MultiHeadDecoder:
+    """D of ID-7 and on (Eq. 4)."""
+    return MultiHeadDecoder(
+        features=heads * maps * size.grid**2,
+        heads=heads,
+        hidden=size.scaled(HEAD_HIDDEN),
+        outputs=size.scaled(HEAD_OUTPUTS),
+        fuse_hidden=size.scaled(FUSE_HIDDEN),
+    )
+
+
+def multi_head(size: NetworkSize, *, heads: int = HEADS, maps: int = MAPS) -> HandPoseNet:
+    """ID-7: G = joint-specific feature maps (Eq. 2), D = many heads, fused (Eq. 4)."""
+    return HandPoseNet(
+        backbone=size.backbone(),
+        representation=joint_maps(size, heads, maps),
+        decoder=multi_head_decoder(size, heads, maps),
+    )
+
+
+def heatmaps(size: NetworkSize, *, detach: bool = True) -> Heatmaps:
+    """H of Eq. 6: σ is 1.7 cells of a 16×16 map, the same share of a smaller one, but never less than a cell."""
+    return Heatmaps(sigma=max(1.0, 1.7 * size.middle_grid / 16), detach=detach)
+
+
+def depth_maps(size: NetworkSize, *, detach: bool = True) -> DepthMaps:
+    """D of Eq. 6: one cell a joint, as printed, on maps of 16×16 and more; bilinear weights on smaller ones."""
+    return (DepthMaps if size.middle_grid >= 16 else SplatDepthMaps)(detach=detach)
+
+
+def refine_maps(size: NetworkSize, *, detach: bool = True) -> RefineMaps:
+    """R of Eq. 5."""
+    return RefineMaps(
+        features=HEADS * size.scaled(HEAD_OUTPUTS),
+        hidden=size.scaled(REFINE_HIDDEN),
+        grid=(size.middle_grid, size.middle_grid),
+        detach=detach,
+    )
+
+
+def refined(size: NetworkSize, *maps: Callable[[NetworkSize], nn.Module], stages: int = 2) -> RefinedHandPoseNet:
+    """ID-8 to ID-11: the multi-head row in stages, each further one shown ``maps`` of the one before (Eq. 5–7).
+
+    Args:
+        size: of the network.
+        maps: of :func:`refine_maps`, :func:`heatmaps`, :func:`depth_maps`; ``partial(heatmaps, detach=False)`` lets the
+            gradient through.
+        stages: in all, the first included.
+    """
+    backbone = size.backbone()
+    return RefinedHandPoseNet(
+        backbone=backbone,
+        representation=joint_maps(size),
+        decoder=multi_head_decoder(size),
+        refinements=[
+            Refinement(
+                backbone=backbone,
+                maps=[draw(size) for draw in maps],
+                representation=joint_maps(size),
+                decoder=multi_head_decoder(size),
+            )
+            for _ in range(stages - 1)
+        ],
+    )
+
+
+def heatmap25d(size: NetworkSize) -> HandPoseNet:
+    """2.5D of Table 2, the detection rival: G = heatmaps and depth maps, D = soft-argmax."""
+    return HandPoseNet(
+        backbone=size.backbone(),
+        representation=Deconvolutions(channels=size.channels, features=size.scaled(DECONVOLUTION_FEATURES)),
+        decoder=SoftArgmax(),
+    )
+
+
 # --- What the paper prints ------------------------------------------------------------------------------------------
 
 
@@ -230,6 +370,89 @@ ROWS: dict[str, Row] = {
                 head_params=8.5,
                 macs=5.6,
                 head_macs=0.2,
+            ),
+        ),
+        Row(
+            name="pooled",
+            title="Joint-specific pooled features, a decoder a joint",
+            table_id="ID-3",
+            build=pooled,
+            paper=PaperFigures(epe={18: 13.84}, auc=0.938),
+        ),
+        Row(
+            name="pooled-shared",
+            title="Joint-specific pooled features, one shared decoder",
+            table_id="ID-4",
+            build=pooled_shared,
+            paper=PaperFigures(epe={18: 12.53}, auc=0.945),
+        ),
+        Row(
+            name="maps",
+            title="Joint-specific feature maps, a decoder a joint",
+            table_id="ID-5",
+            build=maps,
+            paper=PaperFigures(epe={18: 12.21}, auc=0.948),
+        ),
+        Row(
+            name="maps-shared",
+            title="Joint-specific feature maps, one shared decoder",
+            table_id="ID-6",
+            build=maps_shared,
+            paper=PaperFigures(epe={18: 12.10}, auc=0.949),
+        ),
+        Row(
+            name="multihead",
+            title="Multi-head decoding (JAR, one stage)",
+            table_id="ID-7",
+            build=multi_head,
+            paper=PaperFigures(
+                epe={18: 11.68, 34: 10.86, 50: 10.74, 101: 10.40, 152: 10.16},
+                auc=0.954,
+                params=28.9,
+                head_params=5.4,
+                macs=5.6,
+                head_macs=0.2,
+            ),
+        ),
+        Row(
+            name="refine-h",
+            title="Refinement with heatmaps, two stages",
+            table_id="ID-8",
+            build=lambda size: refined(size, heatmaps),
+            paper=PaperFigures(epe={18: 11.30}, auc=0.957),
+        ),
+        Row(
+            name="refine-hd",
+            title="Refinement with heatmaps and depth maps, two stages",
+            table_id="ID-9",
+            build=lambda size: refined(size, heatmaps, depth_maps),
+            paper=PaperFigures(epe={18: 11.19}, auc=0.958),
+        ),
+        Row(
+            name="refine-hdr",
+            title="Refinement with heatmaps, depth maps and refine maps, two stages",
+            table_id="ID-10",
+            build=lambda size: refined(size, refine_maps, heatmaps, depth_maps),
+            paper=PaperFigures(epe={18: 10.97}, auc=0.961),
+        ),
+        Row(
+            name="refine-hdr-3",
+            title="The same, three stages",
+            table_id="ID-11",
+            build=lambda size: refined(size, refine_maps, heatmaps, depth_maps, stages=3),
+            paper=PaperFigures(epe={18: 10.87}, auc=0.961),
+        ),
+        Row(
+            name="heatmap25d",
+            title="2.5D detection: heatmaps, depth maps, soft-argmax",
+            table_id="2.5D",
+            build=heatmap25d,
+            paper=PaperFigures(
+                epe={18: 11.92, 34: 11.56, 50: 11.43, 101: 11.04, 152: 10.69},
+                params=34.0,
+                head_params=10.5,
+                macs=12.9,
+                head_macs=7.6,
             ),
         ),
     )

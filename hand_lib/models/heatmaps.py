@@ -1,0 +1,62 @@
+"""The detection rival of Table 2: 2.5D heatmaps by transposed convolutions, read by soft-argmax (section 2.1).
+
+The same Eq. 1: G is learned up to hand-crafted maps, D is fixed.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hand_lib.skeleton import NUM_JOINTS
+
+
+class Deconvolutions(nn.Module):
+    """G of detection: three transposed convolutions, each doubling the maps' sides, then one heatmap and one depth
+    map a joint.
+
+    Args:
+        channels: C of X.
+        features: channels between.
+    """
+
+    def __init__(self, *, channels: int, features: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs in (channels, features, features):
+            layers += [
+                nn.ConvTranspose2d(inputs, features, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(features),
+                nn.ReLU(),
+            ]
+            # An output cell sums 2×2 of the 4×4 kernel over the inputs.
+            nn.init.normal_(layers[-3].weight, std=(2 / (4 * inputs)) ** 0.5)
+        self.upsample = nn.Sequential(*layers)
+        self.maps = nn.Conv2d(features, NUM_JOINTS * 2, 1)
+        # Nearly flat heatmaps, nearly empty depth maps: predictions start near zero.
+        nn.init.normal_(self.maps.weight, std=0.1 * features**-0.5)
+        nn.init.zeros_(self.maps.bias)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """``(B, C, h, w)`` to ``(B, 21, 2, 8h, 8w)``: a joint's heatmap (logits), then its depth map."""
+        return self.maps(self.upsample(X)).unflatten(1, (NUM_JOINTS, 2))
+
+
+class SoftArgmax(nn.Module):
+    """D of detection: soft-argmax for u and v, and the depth map's mean under the same weights. Nothing is learned."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """``(B, 21, 2, h, w)`` to ``(B, 21, 3)``, in float32 whatever the maps are in."""
+        logits, depths = maps.float().unbind(2)  # (B, 21, h, w) each
+        h, w = logits.shape[-2:]
+        weights = logits.flatten(2).softmax(-1).unflatten(-1, (h, w))
+        u = torch.linspace(-1, 1, w, device=maps.device)
+        v = torch.linspace(-1, 1, h, device=maps.device)
+        return torch.stack(
+            [
+                (weights.sum(dim=2) * u).sum(-1),  # over rows, then columns
+                (weights.sum(dim=3) * v).sum(-1),
+                (weights * depths).sum(dim=(2, 3)),
+            ],
+            dim=-1,
+        )
