@@ -147,7 +147,7 @@ def crop(
     Args:
         samples: B annotated pictures, on any device; their ``images``, ``xyz``, ``visible``, ``K``, ``right`` and
             ``box`` are used.
-        size: side of the crop in pixels, S.
+        size: side of the crop in pixels, S, 2 or more.
         augmentation: :data:`NO_AUGMENTATION` (exact, draws nothing), :data:`GENTLE`, :data:`JAR`, :data:`GROUPS` or
             another :class:`Augmentation`.
         generator: a CPU generator that gives all random numbers, eight an image; None takes torch's own.
@@ -157,8 +157,10 @@ def crop(
         :class:`Crops` on the device of ``samples``.
 
     Raises:
-        HandLibError: a box is empty, ``margin`` is not positive, or the generator is not on the CPU.
+        HandLibError: a box is empty, ``size`` is below 2, ``margin`` is not positive, or the generator is not on the CPU.
     """
+    if size < 2:
+        raise HandLibError(f"a crop whose outer pixels are −1 and +1 needs at least two pixels, got size={size}")
     if margin <= 0:
         raise HandLibError(f"margin must be positive, got {margin}")
     first, last = samples.box[:, :2], samples.box[:, 2:]
