@@ -1,0 +1,600 @@
+"""What is drawn round the hand, and how every picture's random numbers are made.
+
+All random numbers of a picture come from a counter-based generator keyed by (seed, split, index, stream), so picture
+``i`` is the same in any batch, order or process. They are drawn on the CPU; only the noise of single pixels is made on
+the device, by hashing the pixel's number with a key of the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hand_lib.errors import HandLibError, choose
+from hand_lib.synthetic.anatomy import (
+    SEGMENTS,
+    HandPose,
+    HandShape,
+    forward_kinematics,
+    limit_pose,
+    overlap,
+    pose_of_vector,
+    prototypes,
+    select,
+)
+
+SPLITS = ("training", "evaluation")
+CHARACTERS = {"training": 800, "evaluation": 120}  # people in each split; nobody is in both
+_STREAMS = {"character": 0, "hand": 1, "scene": 2, "other hand": 3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneConfig:
+    """How pictures vary. Angles in degrees; probabilities in [0, 1]; pairs are ranges.
+
+    Attributes:
+        cone: the camera stands within this angle of the palm's normal; 180 is every viewpoint.
+        roll: in-plane rotation is within ± this angle of upright.
+        fill: part of the picture's side that the hand's larger extent takes.
+        distance: mm from the camera to the hand.
+        shapes: number of background shapes (at most 6).
+        clutter: contrast of the background's multi-scale noise.
+        sleeve: probability that a sleeve covers the forearm.
+        distractor: probability of another person's hand behind this one.
+        occluder: probability of an object, held or in front.
+        motion_blur: probability of motion blur.
+        noise: standard deviation of the sensor's noise, in units of the full range.
+        left: probability of a left hand.
+    """
+
+    cone: float = 180.0
+    roll: float = 180.0
+    fill: tuple[float, float] = (0.60, 0.75)
+    distance: tuple[float, float] = (350.0, 700.0)
+    shapes: tuple[int, int] = (2, 6)
+    clutter: tuple[float, float] = (0.2, 1.0)
+    sleeve: float = 0.5
+    distractor: float = 0.15
+    occluder: float = 0.25
+    motion_blur: float = 0.12
+    noise: tuple[float, float] = (0.0, 0.04)
+    left: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("sleeve", "distractor", "occluder", "motion_blur", "left"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise HandLibError(f"scene.{name} is {getattr(self, name)}: a probability lies between 0 and 1")
+        for name in ("fill", "distance", "shapes", "clutter", "noise"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high:
+                raise HandLibError(f"scene.{name} is {getattr(self, name)}: give a range (low, high), 0 ≤ low ≤ high")
+        if not 0.1 <= self.fill[0] <= self.fill[1] <= 0.9:
+            raise HandLibError(f"scene.fill is {self.fill}: the hand can fill from 0.1 to 0.9 of the side")
+        if self.distance[0] < 250.0:
+            raise HandLibError(f"scene.distance is {self.distance}: nearer than 250 mm the forearm may meet the camera")
+        if self.shapes[1] > MAX_SHAPES:
+            raise HandLibError(f"scene.shapes is {self.shapes}: at most {MAX_SHAPES}")
+
+
+MAX_SHAPES = 6
+EASY = SceneConfig(
+    cone=60.0,
+    roll=60.0,
+    shapes=(0, 0),
+    clutter=(0.0, 0.08),
+    sleeve=0.5,
+    distractor=0.0,
+    occluder=0.0,
+    motion_blur=0.0,
+    noise=(0.0, 0.02),
+)
+WIDE = SceneConfig()
+
+
+class Draws:
+    """Random numbers of B pictures: a table of uniform ones, handed out from left to right."""
+
+    def __init__(self, *, seed: int, split: str, indices: list[int], stream: str, width: int) -> None:
+        self.table = torch.from_numpy(
+            np.stack([_uniform(seed, split, int(index), stream, width) for index in indices])
+            if len(indices)
+            else np.zeros((0, width))
+        ).float()
+        self._used = 0
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def unit(self, count: int) -> Tensor:
+        """``(B, count)`` uniform in [0, 1)."""
+        part = self.table[:, self._used : self._used + count]
+        if part.shape[1] != count:
+            raise ValueError("the table of random numbers is too narrow")
+        self._used += count
+        return part
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        """``(B,)`` uniform between two bounds."""
+        return low + (high - low) * self.unit(1)[:, 0]
+
+    def normal(self, count: int) -> Tensor:
+        """``(B, count)`` standard normal, cut at ± 2.5 standard deviations."""
+        return torch.special.ndtri((0.0062 + 0.9876 * self.unit(count)).double()).float()
+
+    def chance(self, probability: float) -> Tensor:
+        """``(B,)`` true with the given probability."""
+        return self.unit(1)[:, 0] < probability
+
+    def integer(self, low: int, high: int) -> Tensor:
+        """``(B,)`` int64 from low to high, both included."""
+        return (low + (self.unit(1)[:, 0] * (high - low + 1)).floor().clamp(max=high - low)).long()
+
+
+def _uniform(seed: int, split: str, index: int, stream: str, width: int) -> np.ndarray:
+    number = (SPLITS.index(split) << 60) | (_STREAMS[stream] << 56) | (index & ((1 << 56) - 1))
+    key = np.array([seed & ((1 << 64) - 1), number], dtype=np.uint64)
+    return np.random.Generator(np.random.Philox(key=key)).random(width)
+
+
+@lru_cache(maxsize=4096)
+def _character(seed: int, split: str, person: int) -> np.ndarray:
+    return _uniform(seed, split, person, "character", 48)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skin:
+    """Colours of B people's hands, linear RGB.
+
+    Attributes:
+        back: ``(B, 3)`` albedo of the back of the hand; palm ``(B, 3)`` of the palm; nail ``(B, 3)`` of the nails.
+        tone: ``(B,)`` 0 the lightest human skin, 1 the darkest.
+        mottle: ``(B, 4)`` weights of the four fields of the skin's grain.
+        gloss: ``(B,)`` strength of the highlights; nail_gloss ``(B,)`` of the nails'.
+    """
+
+    back: Tensor
+    palm: Tensor
+    nail: Tensor
+    tone: Tensor
+    mottle: Tensor
+    gloss: Tensor
+    nail_gloss: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandParameters:
+    """Everything about B hands but what stands round them.
+
+    Attributes:
+        shape: bones and thickness. pose: joint angles. skin: colours.
+        right: ``(B,)`` bool; a left hand is drawn as a right one and mirrored with its picture.
+        character: ``(B,)`` int64, number of the person in the split.
+    """
+
+    shape: HandShape
+    pose: HandPose
+    skin: Skin
+    right: Tensor
+    character: Tensor
+
+    def __len__(self) -> int:
+        return len(self.right)
+
+    def __getitem__(self, index) -> HandParameters:
+        """The rows of a slice, list or tensor of indices."""
+        return select(self, index)
+
+
+# sRGB of bare skin from the lightest to the darkest, roughly even steps of the individual typology angle.
+_TONES = torch.tensor(
+    [
+        [0.960, 0.820, 0.740],
+        [0.925, 0.755, 0.655],
+        [0.865, 0.675, 0.555],
+        [0.765, 0.565, 0.435],
+        [0.640, 0.445, 0.320],
+        [0.490, 0.325, 0.230],
+        [0.360, 0.235, 0.170],
+        [0.265, 0.175, 0.135],
+    ]
+)
+
+
+def to_linear(srgb: Tensor) -> Tensor:
+    """sRGB in [0, 1] to linear light, with the plain power 2.2."""
+    return srgb.clamp(min=0.0) ** 2.2
+
+
+def _skins(draws: Draws) -> Skin:
+    batch = len(draws)
+    tone = draws.unit(1)[:, 0]
+    position = tone * (len(_TONES) - 1)
+    low = position.floor().long().clamp(max=len(_TONES) - 2)
+    f = (position - low)[:, None]
+    colour = _TONES[low] * (1 - f) + _TONES[low + 1] * f
+    jitter = draws.normal(3)
+    colour = colour * (1.0 + 0.035 * jitter[:, :1]) + torch.stack(
+        [0.012 * jitter[:, 1], -0.012 * jitter[:, 1], 0.02 * jitter[:, 2]], 1
+    )
+    colour = colour.clamp(0.08, 0.98)
+    # Palms have little pigment: the darker the skin, the larger the difference; and they are redder.
+    pale = torch.tensor([0.84, 0.62, 0.52])
+    share = (0.10 + 0.38 * tone)[:, None]
+    palm = (1 - share) * colour + share * pale * (0.6 + 0.4 * (1 - tone[:, None]))
+    palm = palm * torch.tensor([1.02, 0.965, 0.955])
+    nail = 0.55 * palm + 0.45 * torch.tensor([0.90, 0.72, 0.67]) * (1 - 0.3 * tone[:, None])
+    varnished = draws.chance(0.10)[:, None]
+    varnish = torch.tensor([0.75, 0.08, 0.15]) * (0.4 + 0.6 * draws.unit(3)) + 0.35 * draws.unit(3)
+    nail = torch.where(varnished, varnish.clamp(0, 1), nail)
+    mottle = torch.tensor([0.03, 0.03, 0.035, 0.035]) * draws.normal(4)
+    return Skin(
+        back=to_linear(colour),
+        palm=to_linear(palm),
+        nail=to_linear(nail),
+        tone=tone,
+        mottle=mottle,
+        gloss=0.5 + 0.9 * draws.unit(1)[:, 0] ** 2,
+        nail_gloss=torch.where(varnished[:, 0], 3.0, 1.6) * torch.ones(batch),
+    )
+
+
+def _shapes(draws: Draws) -> HandShape:
+    # Size: the middle of women's and men's hands, and the spread of both together.
+    size = 1.0 + 0.065 * draws.normal(1)
+    palm = size * (1.0 + torch.tensor([0.045, 0.03, 0.04]) * draws.normal(3))
+    fingers = size * (1.0 + 0.035 * draws.normal(1))
+    chain = fingers * (1.0 + 0.025 * draws.normal(5))
+    segments = SEGMENTS * chain[..., None] * (1.0 + 0.03 * draws.normal(15).unflatten(1, (5, 3)))
+    build = 1.0 + 0.06 * draws.normal(1)
+    return HandShape(
+        segments=segments,
+        palm=palm,
+        thickness=size * build * (1.0 + 0.02 * draws.normal(5)),
+        forearm=(size * build * (1.0 + 0.05 * draws.normal(1)))[:, 0],
+    )
+
+
+def _poses(draws: Draws, shape: HandShape, split: str) -> HandPose:
+    """A gesture, a share of a second one, and noise; the first of several tries whose fingers do not overlap."""
+    gestures = prototypes(split)
+    first = gestures[draws.integer(0, len(gestures) - 1)]
+    second = gestures[draws.integer(0, len(gestures) - 1)]
+    share = draws.unit(1) ** 2
+    curl = draws.normal(1)
+    noise = torch.deg2rad(
+        torch.tensor([7.0, 8.0, 9.0] + [9.0, 10.0, 5.0] * 4 + [9.0] + [4.0] * 4 + [9.0, 6.0, 22.0, 11.0])
+    )
+    noise = noise * draws.normal(24)
+    noise[:, 3:15] += torch.deg2rad(8.0 * curl) * torch.tensor([1.0, 1.3, 0.8] * 4)
+    wrist = torch.zeros(24)
+    wrist[22:] = 1.0
+    # Opening the thumb: away from the palm and from the fingers.
+    open_thumb = torch.zeros(24)
+    open_thumb[[0, 1, 2, 15]] = torch.deg2rad(torch.tensor([-14.0, -8.0, -12.0, -9.0]))
+    tries = []
+    for scale, mix, thumb in (
+        (1.0, 1.0, 0.0), (1.0, 1.0, 1.0), (0.5, 1.0, 0.0), (0.5, 1.0, 1.0), (0.5, 0.3, 0.5), (0.4, 0.0, 0.0),
+        (0.4, 0.0, 1.0), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, 2.0),
+    ):  # fmt: skip
+        blend = first + mix * share * (second - first)
+        tries.append(blend + (scale * (1 - wrist) + wrist) * noise + thumb * open_thumb)
+    vectors = torch.stack(tries, 1)  # (B, M, 24)
+    batch, count = vectors.shape[:2]
+    poses = limit_pose(pose_of_vector(vectors.flatten(0, 1)))
+    wide = select(shape, torch.arange(batch).repeat_interleave(count))
+    joints, _ = forward_kinematics(wide, poses)
+    depth = overlap(joints, wide.thickness).unflatten(0, (batch, count))
+    # Take the first that is good enough, else the least bad.
+    score = torch.where(depth < 2.0, torch.arange(count) * 1e-3, depth)
+    return select(poses, torch.arange(batch) * count + score.argmin(1))
+
+
+def check_split(split: str) -> str:
+    """``split`` itself, or the error that names the two there are."""
+    if split not in SPLITS:
+        raise choose("split", split, SPLITS)
+    return split
+
+
+def sample_hands(
+    seed: int, split: str, indices: Tensor | list[int], *, left: float = 0.5, stream: str = "hand"
+) -> HandParameters:
+    """Draw hands: who, in what pose, left or right.
+
+    Args:
+        seed: of the data set.
+        split: ``"training"`` or ``"evaluation"``: different people, different gestures, different draws.
+        indices: ``(B,)`` numbers of the samples.
+        left: probability of a left hand.
+        stream: ``"hand"``, or ``"other hand"`` for the bystander's.
+
+    Raises:
+        HandLibError: unknown split.
+    """
+    check_split(split)
+    indices = [int(i) for i in indices]
+    draws = Draws(seed=seed, split=split, indices=indices, stream=stream, width=48)
+    person = draws.integer(0, CHARACTERS[split] - 1)
+    body = Draws(seed=seed, split=split, indices=[], stream="character", width=48)
+    body.table = torch.from_numpy(np.stack([_character(seed, split, int(p)) for p in person])).float()
+    skin, shape = _skins(body), _shapes(body)
+    right = ~draws.chance(left)
+    return HandParameters(shape=shape, pose=_poses(draws, shape, split), skin=skin, right=right, character=person)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneParameters:
+    """Camera, light, clothes, things and background of B pictures. Camera frame, mm; colours are linear RGB.
+
+    Attributes:
+        rotation: ``(B, 3, 3)`` hand frame to camera frame.
+        place: ``(B, 3)`` where the hand's middle is.
+        fill: ``(B,)`` part of the side that the hand takes. shift ``(B, 2)`` in [−1, 1]: where in its room it lies.
+        key: ``(B, 3)`` unit vector towards the main light; key_color, fill_color ``(B, 3)``; fill_dir ``(B, 3)``.
+        sky, ground: ``(B, 3)`` ambient light from above and below.
+        exposure: ``(B,)`` brightness that the hand is exposed to.
+        cuff: ``(B,)`` mm from the wrist to where the sleeve begins, infinite without one.
+        cloth: ``(B, 2, 3)`` its two colours. weave: ``(B, 2)`` period of its stripes in mm, and their share.
+        has_other: ``(B,)`` bool. other_rotation ``(B, 3, 3)``. other_place ``(B, 3)`` in hand sizes.
+        has_object: ``(B,)`` bool. object_held ``(B,)`` bool. object_color ``(B, 3)``.
+        object_shape: ``(B, 2)`` exponents of the superellipsoid. object_size ``(B, 3)`` proportions.
+        object_rotation: ``(B, 3, 3)``. object_offset ``(B, 3)`` random numbers that place it.
+        noise_key: ``(B,)`` int64 below 2**31. noise: ``(B,)`` standard deviation.
+        blur: ``(B, 2)`` motion in parts of the picture's side, 0 for none.
+        background: ``(B, 6)`` two colours of the gradient; clutter ``(B,)`` contrast of the noise.
+        tint: ``(B, 3, 3)`` colours of the noise's three fields. shape_count ``(B,)`` int64.
+        shapes: ``(B, 6, 20)`` numbers of each background shape, uniform in [0, 1).
+    """
+
+    rotation: Tensor
+    place: Tensor
+    fill: Tensor
+    shift: Tensor
+    key: Tensor
+    key_color: Tensor
+    fill_dir: Tensor
+    fill_color: Tensor
+    sky: Tensor
+    ground: Tensor
+    exposure: Tensor
+    cuff: Tensor
+    cloth: Tensor
+    weave: Tensor
+    has_other: Tensor
+    other_rotation: Tensor
+    other_place: Tensor
+    has_object: Tensor
+    object_held: Tensor
+    object_color: Tensor
+    object_shape: Tensor
+    object_size: Tensor
+    object_rotation: Tensor
+    object_offset: Tensor
+    noise_key: Tensor
+    noise: Tensor
+    blur: Tensor
+    background: Tensor
+    clutter: Tensor
+    tint: Tensor
+    shape_count: Tensor
+    shapes: Tensor
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def __getitem__(self, index) -> SceneParameters:
+        """The rows of a slice, list or tensor of indices."""
+        return select(self, index)
+
+
+def _rotation_of_unit(u: Tensor) -> Tensor:
+    """Three uniform numbers (B, 3) to a uniform rotation (B, 3, 3), by Shoemake's quaternion."""
+    a, b = torch.sqrt(1 - u[:, 0]), torch.sqrt(u[:, 0])
+    t1, t2 = 2 * torch.pi * u[:, 1], 2 * torch.pi * u[:, 2]
+    x, y, z, w = a * torch.sin(t1), a * torch.cos(t1), b * torch.sin(t2), b * torch.cos(t2)
+    return torch.stack(
+        [
+            1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
+            2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
+            2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y),
+        ],
+        dim=1,
+    ).unflatten(1, (3, 3))  # fmt: skip
+
+
+def _about(axis: Tensor, angle: Tensor) -> Tensor:
+    """Rotation (B, 3, 3) about unit axes (B, 3) by angles (B,): Rodrigues' formula."""
+    x, y, z = axis.unbind(1)
+    o = torch.zeros_like(x)
+    k = torch.stack([o, -z, y, z, o, -x, -y, x, o], 1).unflatten(1, (3, 3))
+    s, c = torch.sin(angle)[:, None, None], torch.cos(angle)[:, None, None]
+    return torch.eye(3) + s * k + (1 - c) * (k @ k)
+
+
+_PALM_TO_CAMERA = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # fingers up, palm to the camera
+_FOREARM_TOWARDS_CAMERA = 0.35  # cosine; beyond it the arm would hide the hand or run into the lens
+
+
+def _viewpoints(draws: Draws, scene: SceneConfig) -> Tensor:
+    u = draws.unit(5)
+    if scene.cone >= 180.0 and scene.roll >= 180.0:
+        rotation = _rotation_of_unit(u[:, :3])
+    else:
+        angle = torch.deg2rad(scene.cone * torch.sqrt(u[:, 0]))
+        turn = 2 * torch.pi * u[:, 1]
+        axis = torch.stack([torch.cos(turn), torch.sin(turn), torch.zeros_like(turn)], 1)
+        roll = torch.deg2rad(scene.roll * (2 * u[:, 2] - 1))
+        about_view = _about(torch.tensor([[0.0, 0.0, 1.0]]).expand(len(u), 3), roll)
+        rotation = about_view @ _about(axis, angle) @ _PALM_TO_CAMERA
+    # See from the other side whatever would have the forearm come at the camera.
+    towards = rotation[:, 2, 1] > _FOREARM_TOWARDS_CAMERA
+    flipped = torch.diag(torch.tensor([-1.0, 1.0, -1.0])) @ rotation
+    return torch.where(towards[:, None, None], flipped, rotation)
+
+
+def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: SceneConfig) -> SceneParameters:
+    """Draw what stands round the hands of :func:`sample_hands`: camera, light, clothes, things, background.
+
+    Raises:
+        HandLibError: unknown split.
+    """
+    check_split(split)
+    draws = Draws(seed=seed, split=split, indices=[int(i) for i in indices], stream="scene", width=256)
+    rotation = _viewpoints(draws, scene)
+    distance = draws.uniform(*scene.distance)
+    off_axis = 0.30 * (2 * draws.unit(2) - 1)  # up to 17 degrees from the optical axis, as in a whole photograph
+    place = torch.cat([off_axis * distance[:, None], distance[:, None]], 1)
+    # Main light: from above and from the camera's side.
+    key = torch.stack([draws.uniform(-1.0, 1.0), draws.uniform(-1.2, 0.25), draws.uniform(-1.2, -0.35)], 1)
+    key = key / key.norm(dim=1, keepdim=True)
+    warm = 0.12 * draws.normal(2)
+    def tinted(power: Tensor, warmth: Tensor) -> Tensor:
+        return power[:, None] * torch.stack([1 + warmth, torch.ones_like(warmth), 1 - warmth], 1)
+    key_color = tinted(draws.uniform(0.8, 1.5), warm[:, 0])
+    fill_dir = torch.stack([-key[:, 0], draws.uniform(-0.6, 0.4), -draws.uniform(0.3, 1.0)], 1)
+    fill_dir = fill_dir / fill_dir.norm(dim=1, keepdim=True)
+    fill_color = tinted(draws.uniform(0.1, 0.45), -warm[:, 0])
+    ambient = draws.uniform(0.22, 0.5)
+    sky = tinted(ambient, warm[:, 1] - 0.03)
+    ground = tinted(ambient * draws.uniform(0.35, 0.8), warm[:, 1] + 0.08)
+    cuff = torch.where(draws.chance(scene.sleeve), draws.uniform(14.0, 80.0), torch.inf)
+    cloth = to_linear(draws.unit(6).unflatten(1, (2, 3)) * 0.9 + 0.04)
+    plain = draws.chance(0.5)
+    weave = torch.stack([draws.uniform(5.0, 26.0), torch.where(plain, 0.0, draws.uniform(0.25, 0.75))], 1)
+
+    u = draws.unit(6)
+    turn = 2 * torch.pi * u[:, 3]
+    other_place = torch.stack([torch.cos(turn), torch.sin(turn), 0.25 + u[:, 4]], 1)
+    other_place[:, :2] *= (0.55 + 0.3 * u[:, 5])[:, None]
+    v = draws.unit(16)
+    exponents = torch.tensor([[1.0, 1.0], [0.25, 0.25], [0.25, 1.0]])  # ball, box, cylinder
+    background = torch.sqrt(draws.unit(1)) * 0.85 + 0.1
+    background = (background + 0.5 * (draws.unit(6) - 0.5) * draws.unit(1)).clamp(0.03, 0.98)
+    return SceneParameters(
+        rotation=rotation,
+        place=place,
+        fill=draws.uniform(*scene.fill),
+        shift=2 * draws.unit(2) - 1,
+        key=key,
+        key_color=key_color,
+        fill_dir=fill_dir,
+        fill_color=fill_color,
+        sky=sky,
+        ground=ground,
+        exposure=draws.uniform(0.75, 1.3),
+        cuff=cuff,
+        cloth=cloth,
+        weave=weave,
+        has_other=draws.chance(scene.distractor),
+        other_rotation=_rotation_of_unit(u[:, :3]),
+        other_place=other_place,
+        has_object=draws.chance(scene.occluder),
+        object_held=draws.chance(0.6),
+        object_color=to_linear(v[:, :3] * 0.9 + 0.05),
+        object_shape=exponents[(v[:, 3] * 3).long()],
+        object_size=0.6 + 0.8 * v[:, 4:7],
+        object_rotation=_rotation_of_unit(v[:, 7:10]),
+        object_offset=v[:, 10:13],
+        noise_key=(draws.unit(1)[:, 0].double() * (1 << 24)).long() * 61 + 17,
+        noise=draws.uniform(*scene.noise),
+        blur=torch.where(
+            draws.chance(scene.motion_blur)[:, None],
+            (lambda a, r: torch.stack([torch.cos(a), torch.sin(a)], 1) * r[:, None])(
+                draws.uniform(0.0, 2 * np.pi), draws.uniform(0.02, 0.06)
+            ),
+            torch.zeros(()),
+        ),
+        background=to_linear(background),
+        clutter=draws.uniform(*scene.clutter),
+        tint=draws.normal(9).unflatten(1, (3, 3)),
+        shape_count=draws.integer(*scene.shapes),
+        shapes=draws.unit(20 * MAX_SHAPES).unflatten(1, (MAX_SHAPES, 20)),
+    )
+
+
+def hash_noise(key: Tensor, count: int, *, salt: int = 0) -> Tensor:
+    """Integer noise ``(B, count)`` int32 in [0, 2**31): pixel number and picture key through a bit mixer.
+
+    The mixer is the well-known 32-bit finaliser of Ettinger's "lowbias32" with its constants kept below 2**31; int32
+    products wrap the same way on every device.
+    """
+    x = torch.arange(count, device=key.device, dtype=torch.int32)[None] * 747796405
+    x = x + ((key + salt * 40503) & 0x7FFFFFFF).to(torch.int32)[:, None]
+    x = x ^ ((x >> 16) & 0xFFFF)
+    x = x * 0x21F0AAAD
+    x = x ^ ((x >> 15) & 0x1FFFF)
+    x = x * 0x735A2D97
+    return (x ^ ((x >> 15) & 0x1FFFF)) & 0x7FFFFFFF
+
+
+def backgrounds(scene: SceneParameters, size: int) -> Tensor:
+    """Paint ``(B, 3, size, size)`` linear RGB: a gradient, noise on several scales, shapes; some look like fingers."""
+    device, batch = scene.place.device, len(scene)
+    grid = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) / size  # 0 to 1
+    y, x = grid[:, None], grid[None, :]
+    c0, c1 = scene.background[:, :3, None, None], scene.background[:, 3:, None, None]
+    slope = scene.shapes[:, 0, 18:20]
+    ramp = (slope[:, :1, None] * x + slope[:, 1:, None] * y).clamp(0, 1)[:, None]  # (B, 1, H, W)
+    picture = c0 + (c1 - c0) * ramp
+    # Value noise: random lattices, magnified; three fields with colours of their own.
+    field, weight = 0.0, 0.0
+    for octave, cells in enumerate((3, 7, 16, 37)):
+        lattice = hash_noise(scene.noise_key, 3 * cells * cells, salt=octave + 1).float() / 2**31
+        lattice = lattice.view(batch, 3, cells, cells)
+        share = 0.62**octave
+        field = field + share * torch.nn.functional.interpolate(
+            lattice, size=(size, size), mode="bilinear", align_corners=True
+        )
+        weight += share
+    field = field / weight - 0.5
+    tint = 0.55 * scene.tint + 1.0
+    colour = (tint.transpose(1, 2) @ field.flatten(2)).view_as(picture)
+    picture = picture * (1.0 + 1.6 * scene.clutter[:, None, None, None] * colour).clamp(0.05, 3.0)
+
+    for i in range(int(scene.shape_count.max()) if batch else 0):
+        rows = torch.nonzero(scene.shape_count > i)[:, 0]
+        s = scene.shapes[rows, i, :, None, None]  # (b, 20, 1, 1)
+        angle = 2 * torch.pi * s[:, 0]
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        px, py = x - (1.2 * s[:, 1] - 0.1), y - (1.2 * s[:, 2] - 0.1)
+        qx, qy = px * cos + py * sin, py * cos - px * sin
+        finger = s[:, 3] < 0.4
+        half_x = torch.where(finger, 0.12 + 0.3 * s[:, 4], 0.05 + 0.22 * s[:, 4])
+        half_y = torch.where(finger, torch.zeros_like(half_x), 0.22 * s[:, 5])
+        round_ = torch.where(finger, 0.02 + 0.05 * s[:, 6], 0.01 + 0.12 * s[:, 6] ** 2)
+        dx, dy = qx.abs() - half_x, qy.abs() - half_y
+        dx.clamp_(min=0), dy.clamp_(min=0)
+        distance = (dx * dx + dy * dy).sqrt_() - round_
+        soft = 1.2 / size + 0.03 * s[:, 7] ** 3
+        alpha = (0.5 - distance / soft).clamp_(0, 1)[:, None]
+        first, second = scene.shapes[rows, i, 8:11], scene.shapes[rows, i, 11:14]
+        # Finger-like shapes have skin's colours and are lit like cylinders.
+        tone = (first[:, :1] * 0.85 + 0.15) * torch.tensor([1.0, 0.72, 0.56], device=device) + 0.06 * (second - 0.5)
+        first = torch.where(finger[:, :, 0], tone.clamp(0.02, 1), first)
+        first, second = to_linear(first)[..., None, None], to_linear(second)[..., None, None]
+        stripes = ((s[:, 14] < 0.35) & ~finger).float() * (torch.sin(qx * (40 + 160 * s[:, 15])) > 0).float()
+        lit = 1.0 - finger * 0.55 * ((qy / round_).clamp_(-1, 1) * (0.6 + 0.4 * s[:, 16])).square()
+        lit = lit * (0.8 + 0.4 * ramp[rows, 0] * s[:, 17])
+        colour = (first + (second - first) * stripes[:, None]) * lit[:, None]
+        picture[rows] = picture[rows] + alpha * (colour - picture[rows])
+    return picture
+
+
+__all__ = [
+    "EASY",
+    "SPLITS",
+    "WIDE",
+    "HandParameters",
+    "SceneConfig",
+    "SceneParameters",
+    "Skin",
+    "backgrounds",
+    "hash_noise",
+    "replace",
+    "sample_hands",
+    "sample_scenes",
+]
