@@ -46,7 +46,7 @@ def checkout() -> Path | None:
 
 
 def cache_dir() -> Path:
-    """Where what can be made again is kept: ``$JOINT_BY_JOINT_CACHE``, else ``.cache`` in the checkout, else the user's."""
+    """Where what can be made again is kept: ``$JOINT_BY_JOINT_CACHE``, or the checkout's ``.cache``, or the user's."""
     if chosen := os.environ.get(CACHE_VARIABLE):
         return Path(chosen).expanduser().absolute()
     if root := checkout():

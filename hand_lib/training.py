@@ -19,7 +19,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lightning.fabric import Fabric
 
 EVALUATION_BATCH = 256
+CHECKPOINT_KIND = "training checkpoint"
 CHECK_EVERY_ON_GPU = 10  # steps between two looks at the loss, each of which waits for the GPU
 
 
@@ -268,6 +269,13 @@ class Batches:
         return batch_indices(step, count=len(self.samples), batch_size=config.batch_size, seed=config.seed)[self.part]
 
 
+def build_seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """A model with the random weights of ``seed``; the caller's random state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator_for("weights", seed).initial_seed())
+        return build()
+
+
 # ------------------------------------------------------------------------------------------------------- loss and error
 
 
@@ -329,31 +337,34 @@ def predict(
     return Predictions(xyz=xyz, true_xyz=true_xyz, visible=visible)
 
 
-def mean_targets(samples: Samples, config: TrainingConfig, *, images: int = 2048) -> Tensor:
-    """The mean training target ``(21, 3)``, over augmented crops: the best guess of one who does not look (nearly).
+def mean_targets(samples: Samples, config: TrainingConfig) -> Tensor:
+    """The mean training target ``(21, 3)``, over augmented crops: the guess of one who does not look.
 
-    A model whose error is that of this constant has learnt nothing from the pictures, however its loss fell.
+    It is (nearly) what a network says before it has found out what to look at. A model whose error is that of this
+    constant has learnt nothing from the pictures, however its loss fell.
     """
-    count = min(images, len(samples))
-    batch = min(EVALUATION_BATCH, count)
     total = torch.zeros(21, 3)
-    for number in range(0, count // batch):
-        chosen = samples[number * batch : (number + 1) * batch]
+    for start in range(0, len(samples), EVALUATION_BATCH):
         crops = crop(
-            chosen,
+            samples[start : start + EVALUATION_BATCH],
             size=config.image_size,
             augmentation=config.augmentation,
-            generator=generator_for("mean targets", config.seed, number),
+            generator=generator_for("mean targets", config.seed, start),
         )
         total += crops.targets.sum(0).cpu()
-    return total / (count // batch * batch)
+    return total / len(samples)
 
 
 # --------------------------------------------------------------------------------------------------------- checkpoints
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress, key: str
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+    key: str,
+    about: Mapping[str, str],
 ) -> None:
     """Write all that a training needs to go on, as one file that is whole or absent."""
     names = [name for name, _ in model.named_parameters()]
@@ -362,7 +373,7 @@ def save_checkpoint(
         tensors |= {f"optimiser.{names[index]}.{what}": torch.as_tensor(value) for what, value in state.items()}
     tensors["losses"] = progress.losses
     said = {name: getattr(progress, name) for name in ("step", "curve", "seconds", "data_seconds")}
-    cache.write_tensors(path, tensors, {"kind": "training checkpoint", "key": key, "progress": json.dumps(said)})
+    cache.write_tensors(path, tensors, {**about, "kind": CHECKPOINT_KIND, "key": key, "progress": json.dumps(said)})
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, key: str) -> Progress:
@@ -376,7 +387,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimiz
         tensors, metadata = cache.read_tensors(path)
     except HandLibError as error:
         raise HandLibError(f"{error}; {advice}") from error
-    if metadata.get("kind") != "training checkpoint" or metadata.get("key") != key:
+    if metadata.get("kind") != CHECKPOINT_KIND or metadata.get("key") != key:
         raise HandLibError(f"cannot go on from {path}: it is no checkpoint of this training; {advice}")
     progress = Progress(**json.loads(metadata["progress"]), losses=tensors.pop("losses"))
     parameters = dict(model.named_parameters())
@@ -429,6 +440,7 @@ def train(
     config: TrainingConfig,
     folder: Path,
     key: str = "",
+    about: Mapping[str, str] | None = None,
     title: str = "training",
     fabric: Fabric | None = None,
     device: str | None = None,
@@ -446,6 +458,7 @@ def train(
         config: how.
         folder: for the checkpoint ("checkpoint.safetensors") and, if the loss is not finite, the batch.
         key: says which training a checkpoint belongs to: a hash of all that decides the outcome.
+        about: kept in the checkpoint's metadata, for who finds the file.
         title: shown before the progress bar.
         fabric: the engine, if there is one already; else made for ``device``.
         device: "cpu", "cuda", …; None takes the GPU if there is one.
@@ -499,10 +512,10 @@ def train(
                 group["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / config.steps))
 
             timed = device_.type == "cpu" or step % CHECK_EVERY_ON_GPU == 0
-            start = _now(device_) if timed else 0.0
+            start = now(device_) if timed else 0.0
             images, targets = batches(step)
             if timed:
-                progress.data_seconds += (_now(device_) - start) * (1 if device_.type == "cpu" else CHECK_EVERY_ON_GPU)
+                progress.data_seconds += (now(device_) - start) * (1 if device_.type == "cpu" else CHECK_EVERY_ON_GPU)
 
             losses = l1_of_stages(network.stages(images), targets)
             engine.zero_grad()
@@ -542,7 +555,7 @@ def train(
                 or _agreed(fabric, time.monotonic() - last_save >= checkpoint_seconds)
             ):
                 if fabric.global_rank == 0:
-                    save_checkpoint(path, model, optimiser, progress, key)
+                    save_checkpoint(path, model, optimiser, progress, key, about or {})
                 last_save = time.monotonic()
             if progress.stopped_by:
                 return progress
@@ -550,8 +563,8 @@ def train(
     return progress
 
 
-def _now(device: torch.device) -> float:
-    """The time, once the device has done what it was given."""
+def now(device: torch.device) -> float:
+    """The time in seconds (monotonic), once the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.monotonic()

@@ -1,0 +1,294 @@
+"""The command line: ``python -m hand_lib models | train | evaluate | results | book``.
+
+Exit codes: 0; 1 where a chapter or the site failed; 2 for what a person can mend, said in one line; 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hand_lib.errors import HandLibError, choose
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = make_parser(arguments if arguments is not None else sys.argv[1:])
+    args = parser.parse_args(arguments)
+    try:
+        return args.command(args)
+    except HandLibError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as error:
+        print(f"interrupted: {error or 'run the same command again to go on'}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, for example `head`, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of all commands. ``book`` declares its own arguments, and is loaded only when it is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m hand_lib", description="3D hand pose, row by row.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command, description: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=description, description=description[:1].upper() + description[1:] + ".")
+        added.set_defaults(command=command)
+        return added
+
+    models = add("models", show_models, "parameters and multiply-adds of each row, beside the paper's")
+    models.add_argument("--backbone", default="resnet50", help="resnet18 to resnet152 (default: resnet50, as Table 2)")
+    models.add_argument("--size", type=int, default=256, metavar="PX", help="side of the picture (default: 256)")
+    models.add_argument("--json", action="store_true", help="a list of objects instead of a table")
+
+    train = add("train", train_rows, "train rows and record the runs; goes on where it was interrupted")
+    train.add_argument("rows", nargs="*", metavar="ROW", help="such as fr afr; see `models`")
+    train.add_argument("--missing", action="store_true", help="all that the profile's records lack, in order")
+    _add_which(train)
+    train.add_argument("--seed", type=int, nargs="+", default=[0], help="one or more (default: 0)")
+    train.add_argument("--backbone", help="resnet18 to resnet152 (default: the profile's)")
+    train.add_argument("--budget", type=float, metavar="SECONDS", help="stop cleanly after so long; run again to go on")
+    train.add_argument("--results", type=Path, metavar="DIR", help="where to record (default: results/, not for smoke)")
+
+    evaluate = add("evaluate", evaluate_run, "measure a trained row or a checkpoint file on held-out hands")
+    evaluate.add_argument("what", metavar="ROW|CHECKPOINT", help="a row that was trained, or a .safetensors file")
+    _add_which(evaluate, default=None)
+    evaluate.add_argument("--seed", type=int, default=0, help="of the row's run (default: 0)")
+    evaluate.add_argument("--backbone", help="of the row's run (default: the profile's)")
+    evaluate.add_argument("--json", action="store_true", help="all metrics")
+
+    results = add("results", show_results, "a table of the recorded runs")
+    results.add_argument("--profile", help="only this one")
+    results.add_argument("--missing", action="store_true", help="what the profile (default: full) still lacks")
+    results.add_argument("--results", type=Path, metavar="DIR", help="where the records are (default: results/)")
+    results.add_argument("--json", action="store_true", help="the records themselves, or the missing ones")
+
+    book = add("book", run_book, "execute the chapters and build the site")
+    if "book" in arguments:
+        from hand_lib.book import add_arguments
+
+        add_arguments(book)
+    return parser
+
+
+def _add_which(parser: argparse.ArgumentParser, default: str | None = "quick") -> None:
+    said = "quick" if default else "that of the checkpoint, or quick"
+    parser.add_argument("--profile", default=default, help=f"smoke, quick, full or paper (default: {said})")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the GPU if there is one)")
+
+
+# ------------------------------------------------------------------------------------------------------------ commands
+
+
+def show_models(args: argparse.Namespace) -> int:
+    """Print Table 2's columns for the rows built so far."""
+    from hand_lib.experiments import get_depth
+    from hand_lib.models.counting import table
+
+    lines = table(depth=get_depth(args.backbone), image_size=args.size)
+    if args.json:
+        print(json.dumps(lines, indent=1))
+        return 0
+
+    def figure(value: float, scale: float, paper: float | None, digits: int) -> str:
+        return f"{value / scale:.{digits}f}" + (f" ({paper})" if paper is not None else "")
+
+    header = ["row", "", "parameters, M", "of it the head", "multiply-adds, G", "of it the head", "on output grid"]
+    body = []
+    for line in lines:
+        paper = line["paper"] or {}
+        body.append(
+            [
+                line["row"],
+                line["title"],
+                figure(line["params"], 1e6, paper.get("params"), 2),
+                figure(line["head_params"], 1e6, paper.get("head_params"), 2),
+                figure(line["macs"], 1e9, paper.get("macs"), 2),
+                figure(line["head_macs"], 1e9, paper.get("head_macs"), 3),
+                figure(line["head_macs_output_grid"], 1e9, None, 3),
+            ]
+        )
+    print(f"{args.backbone}, {args.size} px; in brackets: what the paper prints")
+    _print_table(header, body)
+    return 0
+
+
+def train_rows(args: argparse.Namespace) -> int:
+    """Train one row after the other, each with every seed."""
+    from hand_lib import experiments
+
+    profile = experiments.get_profile(args.profile)
+    if args.missing == bool(args.rows):
+        raise HandLibError(f"name rows to train, or --missing: rows are {', '.join(experiments.ROWS)}")
+    if args.budget is not None and args.budget <= 0:
+        raise HandLibError(f"--budget {args.budget:g} leaves no time: give seconds above 0")
+    deadline = experiments.stop_time(args.budget)
+    if args.missing:
+        if args.backbone:
+            raise HandLibError("--missing is about the profile's own backbone: leave out --backbone")
+        wanted = experiments.missing(profile, folder=args.results)
+    else:
+        wanted = [(row, seed) for seed in args.seed for row in args.rows]
+    for row, seed in wanted:  # all names are checked before the first hour is spent
+        experiments.plan(row, profile=profile, seed=seed, device=args.device, backbone=args.backbone)
+
+    first = _is_first_process()
+    for number, (row, seed) in enumerate(wanted):
+        if deadline is not None and time.monotonic() >= deadline:
+            return _say_budget(args.budget, f"{len(wanted) - number} of {len(wanted)} runs not begun")
+        try:
+            run = experiments.run(
+                row, profile=profile, seed=seed, device=args.device, backbone=args.backbone, deadline=deadline
+            )
+        except experiments.Unfinished as stopped:
+            return _say_budget(args.budget, str(stopped))
+        if not first:
+            continue
+        line = _summary(run.record)
+        if args.results is not None or profile.name != "smoke":
+            line += f"; recorded in {experiments.write_record(run.record, args.results)}"
+        print(line, flush=True)
+    return 0
+
+
+def _is_first_process() -> bool:
+    import os
+
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _say_budget(budget: float, where: str) -> int:
+    if _is_first_process():
+        print(f"the budget of {budget:g} s is used up: {where}", flush=True)
+    return 0
+
+
+def _summary(record: dict[str, Any]) -> str:
+    constant = record["constant_prediction"]["epe_mean"]
+    return (
+        f"{record['row']}, profile {record['profile']}, seed {record['seed']}: mean error "
+        f"{record['metrics']['epe_mean']:.1f} mm (constant prediction {constant:.1f}), "
+        f"trained in {record['seconds']:.0f} s on {record['device']}"
+    )
+
+
+def evaluate_run(args: argparse.Namespace) -> int:
+    """Measure a run of the cache, or a checkpoint file."""
+    from hand_lib import experiments
+
+    if args.what in experiments.ROWS:
+        profile = args.profile or "quick"
+        planned = experiments.plan(
+            args.what, profile=profile, seed=args.seed, device=args.device, backbone=args.backbone
+        )
+        if (found := experiments.find(planned)) is None:
+            again = f"python -m hand_lib train {args.what} --profile {profile} --seed {args.seed}"
+            raise HandLibError(f"{planned.title} has not been trained: {again}")
+        path = found.folder / "model.safetensors"
+    else:
+        path = Path(args.what)
+        if not path.exists() and path.suffix != ".safetensors":
+            raise choose("row, and no file,", args.what, experiments.ROWS)
+    result = experiments.evaluate_checkpoint(path, profile=args.profile, device=args.device)
+    if args.json:
+        print(json.dumps(result, indent=1))
+        return 0
+    after = "" if result["step"] is None else f", after {result['step']} steps"
+    print(f"{result['row']} ({result['backbone']}), profile {result['profile']}, seed {result['seed']}{after}")
+    names = [name for name, value in result["metrics"].items() if isinstance(value, float)]
+    body = [[name, f"{result['metrics'][name]:.3f}", f"{result['constant_prediction'][name]:.3f}"] for name in names]
+    _print_table(["metric", "this model", "constant prediction"], body)
+    return 0
+
+
+def show_results(args: argparse.Namespace) -> int:
+    """Print the recorded runs, or what a profile lacks."""
+    from hand_lib import experiments
+
+    if args.missing:
+        profile = experiments.get_profile(args.profile or "full")
+        lacking = experiments.missing(profile, folder=args.results)
+        if args.json:
+            print(json.dumps([{"row": row, "seed": seed, "profile": profile.name} for row, seed in lacking], indent=1))
+        for row, seed in lacking if not args.json else []:
+            print(f"python -m hand_lib train {row} --profile {profile.name} --seed {seed}")
+        if not lacking and not args.json:
+            print(f"nothing is missing: every row has all seeds of the profile {profile.name}")
+        return 0
+
+    found = experiments.records(args.profile, folder=args.results)
+    if args.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    if not found:
+        print(f"no recorded runs{f' of the profile {args.profile}' if args.profile else ''}")
+        return 0
+    header = [
+        "profile",
+        "row",
+        "backbone",
+        "seed",
+        "mean EPE",
+        "median",
+        "AUC 0-50",
+        "constant",
+        "train s",
+        "device",
+        "date",
+    ]
+    body, outdated = [], False
+    for record in found:
+        current = experiments.is_current(record)
+        outdated |= not current
+        metrics = record["metrics"]
+        body.append(
+            [
+                record["profile"],
+                record["row"] + ("" if current else " *"),
+                record["backbone"],
+                str(record["seed"]),
+                f"{metrics['epe_mean']:.2f}",
+                f"{metrics['epe_median']:.2f}",
+                f"{metrics['auc_0_50']:.3f}",
+                f"{record['constant_prediction']['epe_mean']:.2f}",
+                f"{record['seconds']:.0f}",
+                record["device"],
+                record["date"][:10],
+            ]
+        )
+    _print_table(header, body)
+    if outdated:
+        print("* recorded by other code or on other data than today's")
+    return 0
+
+
+def run_book(args: argparse.Namespace) -> int:
+    """Execute the chapters and build the site."""
+    from hand_lib.book import run
+
+    return run(args)
+
+
+def _print_table(header: list[str], body: list[list[str]]) -> None:
+    """Columns as wide as they need; numbers to the right."""
+    widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
+    numeric = [all(line[i][:1].isdigit() or line[i][:1] in "-" for line in body) for i in range(len(header))]
+    for line in [header, *body]:
+        cells = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
