@@ -1,0 +1,89 @@
+"""The tables of the page of results, made from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hand_lib.cache import atomic_write
+from hand_lib.experiments import PROFILES, get_depth, is_current, records
+from hand_lib.figures.tables import Table, mean_and_spread
+from hand_lib.models.rows import ROWS
+
+HEADER = (
+    "row",
+    "network",
+    "backbone",
+    "paper, RHD, not comparable (EPE, mm)",
+    "EPE, mm",
+    "AUC 20–50 mm",
+    "constant prediction (EPE, mm)",
+    "seeds",
+    "device",
+)
+NO_RECORDS = "**No run is recorded yet.** Until one is, this page has nothing to show."
+OUTDATED = "\\* Recorded with other code, or on other pictures, than those of this version of the book."
+
+
+def write(path: Path, folder: Path | None = None) -> None:
+    """Write the tables of all recorded runs, as Markdown that ``book/results.md`` includes.
+
+    Args:
+        path: the file to write.
+        folder: where the records are, instead of :func:`hand_lib.cache.results_dir`.
+
+    Raises:
+        HandLibError: a record cannot be read, or the file cannot be written.
+    """
+    with atomic_write(path) as file:
+        file.write(markdown(records(folder=folder)).encode())
+
+
+def markdown(found: Iterable[Mapping[str, Any]]) -> str:
+    """One table a profile, in the profiles' order; a plain sentence where there is no record. ``smoke`` is left out."""
+    parts = []
+    shown = [record for record in found if record["profile"] != "smoke"]
+    for name, profile in PROFILES.items():
+        members = [record for record in shown if record["profile"] == name]
+        if members:
+            parts.append(
+                f"### Profile `{name}`\n\n{profile.title[:1].upper()}{profile.title[1:]}.\n\n{table(members)}\n"
+            )
+    return "\n".join(parts) or f"{NO_RECORDS}\n"
+
+
+def table(members: Iterable[Mapping[str, Any]]) -> Table:
+    """The records of one profile: a line for each row, backbone and version of the code and the pictures.
+
+    Seeds are averaged only where code and pictures were the same. The spread is the sample standard deviation.
+    """
+    groups: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
+    for record in members:
+        key = (record["row"], record["backbone"], record["source"], record["data_version"])
+        groups.setdefault(key, []).append(record)
+    lines, outdated = [], False
+    for (name, backbone, _, _), runs in groups.items():
+        current = all(is_current(run) for run in runs)
+        outdated |= not current
+        lines.append(
+            (
+                f"`{name}`" if current else f"`{name}` \\*",
+                f"{runs[0]['title']} ({runs[0]['table_id']})",
+                backbone,
+                _of_the_paper(name, get_depth(backbone)),
+                mean_and_spread([run["metrics"]["epe_mean"] for run in runs], digits=2),
+                mean_and_spread([run["metrics"]["auc_20_50"] for run in runs], digits=3),
+                mean_and_spread([run["constant_prediction"]["epe_mean"] for run in runs], digits=2),
+                ", ".join(str(run["seed"]) for run in runs),
+                "; ".join(sorted({run["device"] for run in runs})),
+            )
+        )
+    return Table(HEADER, tuple(lines), OUTDATED if outdated else "")
+
+
+def _of_the_paper(row: str, depth: int) -> str:
+    """The EPE that the paper prints for this row and depth of the ResNet; a dash where it prints none."""
+    paper = ROWS[row].paper if row in ROWS else None
+    figure = paper.epe.get(depth) if paper else None
+    return "–" if figure is None else f"{figure:.2f}"
