@@ -197,7 +197,7 @@ def forward_kinematics(shape: HandShape, pose: HandPose) -> tuple[Tensor, Frames
 
     # The thumb alone turns about its axis.
     twist = torch.cat([pose.twist[:, None], torch.zeros(batch, 4, device=device)], dim=1)
-    first = carry @ CHAIN_FRAMES.to(device) @ rotation_z(pose.abduction) @ rotation_y(twist)
+    first = carry @ CHAIN_FRAMES.to(device) @ rotation_z(pose.abduction) @ rotation_y(-twist)
     bend = rotation_x(pose.flexion)  # (B, 5, 3, 3, 3)
     r1 = first @ bend[:, :, 0]
     r2 = r1 @ bend[:, :, 1]
@@ -221,7 +221,7 @@ def forward_kinematics(shape: HandShape, pose: HandPose) -> tuple[Tensor, Frames
 FLEXION_LIMITS = torch.deg2rad(
     torch.tensor(
         [
-            [[-25.0, 45.0], [-10.0, 60.0], [-15.0, 80.0]],
+            [[-25.0, 50.0], [-10.0, 60.0], [-15.0, 80.0]],
             [[-25.0, 90.0], [-3.0, 105.0], [-6.0, 75.0]],
             [[-25.0, 90.0], [-3.0, 105.0], [-6.0, 75.0]],
             [[-25.0, 90.0], [-3.0, 105.0], [-6.0, 75.0]],
@@ -230,9 +230,9 @@ FLEXION_LIMITS = torch.deg2rad(
     )
 )  # (5, 3, 2)
 ABDUCTION_LIMITS = torch.deg2rad(
-    torch.tensor([[-32.0, 32.0], [-17.0, 12.0], [-10.0, 10.0], [-8.0, 14.0], [-9.0, 22.0]])
+    torch.tensor([[-34.0, 38.0], [-17.0, 12.0], [-10.0, 10.0], [-8.0, 14.0], [-9.0, 22.0]])
 )  # (5, 2)
-TWIST_LIMITS = (np.deg2rad(-20.0), np.deg2rad(45.0))
+TWIST_LIMITS = (np.deg2rad(-20.0), np.deg2rad(60.0))
 CUPPING_LIMITS = (0.0, np.deg2rad(18.0))
 WRIST_LIMITS = torch.deg2rad(torch.tensor([[-55.0, 60.0], [-18.0, 28.0]]))
 DIP_OF_PIP = 2.0 / 3.0
@@ -274,19 +274,20 @@ _FINGER_STATES = {
     "G": (34.0, 62.0),  # gripping
     "C": (4.0, 78.0),  # claw
     "T": (76.0, 10.0),  # table top
-    "Q": (58.0, 36.0),  # reaching for the thumb
+    "Q": (60.0, 30.0),  # index or little finger at the thumb's tip
+    "M": (68.0, 38.0),  # middle finger there
     "F": (82.0, 100.0),  # fist
 }
 # CMC flexion, CMC abduction, twist, MCP flexion, IP flexion.
 _THUMB_STATES = {
     "out": (-18.0, 8.0, -5.0, 2.0, 2.0),
     "rest": (4.0, -2.0, 6.0, 12.0, 14.0),
-    "side": (10.0, 28.0, 0.0, 10.0, 8.0),
+    "side": (-6.0, 34.0, 0.0, 16.0, 12.0),
     "front": (6.0, -24.0, 20.0, 8.0, 10.0),
-    "across": (22.0, -10.0, 22.0, 36.0, 46.0),
-    "tuck": (40.0, 0.0, 16.0, 42.0, 40.0),
+    "across": (35.0, -20.0, 35.0, 18.0, 66.0),
+    "tuck": (28.0, 8.0, 24.0, 48.0, 66.0),
     "up": (-20.0, 24.0, -8.0, -4.0, -8.0),
-    "opposed": (24.0, -20.0, 34.0, 20.0, 20.0),
+    "opposed": (44.0, -13.0, 32.0, -4.0, -6.0),
 }
 # name: fingers from index to little, thumb, spread (−1 pressed together, 1 wide). The pictures of one split never
 # show the gestures of the other, as in RHD, whose splits differ in their actions.
@@ -307,13 +308,13 @@ PROTOTYPES = {
         "claw": ("CCCC", "front", 0.5),
         "hook": ("CCCC", "side", -0.3),
         "table": ("TTTT", "side", -0.4),
-        "beak": ("QQQQ", "opposed", -0.6),
+        "beak": ("QMMQ", "opposed", -0.6),
         "pinch": ("QRRR", "opposed", 0.0),
         "ok": ("QEEE", "opposed", 0.7),
         "grip": ("GGGG", "front", 0.0),
         "wide grip": ("RGGG", "front", 0.6),
         "little": ("FFFE", "across", 0.0),
-        "middle pinch": ("RQRR", "opposed", 0.1),
+        "middle pinch": ("RMRR", "opposed", 0.1),
         "stop": ("BBBB", "side", -0.4),
         "fan": ("ERHF", "rest", 0.3),
         "reverse fan": ("FHRE", "rest", 0.3),
@@ -327,7 +328,7 @@ PROTOTYPES = {
         "letter": ("EFFF", "out", 0.0),
         "bowl": ("GGGG", "opposed", 0.4),
         "scissors": ("EEHH", "rest", 0.5),
-        "tripod": ("QQRR", "opposed", -0.2),
+        "tripod": ("QMRR", "opposed", -0.2),
         "walk": ("RTHH", "rest", 0.0),
         "spread": ("RRRR", "out", 0.9),
     },

@@ -184,7 +184,7 @@ def _skin_colour(
     heart = (py - (62.6 + 0.45 * (px + 10) + 0.0125 * (px + 10) ** 2)).abs() * 0.9 + 99.0 * ((px > 11) | (px < -38))
     head = (py - (52.0 + 0.5 * px - 0.004 * px * px)).abs() * 0.9 + 99.0 * ((px > 21) | (px < -23))
     palm_line = torch.exp(-((torch.minimum(torch.minimum(life, heart), head) / 1.1) ** 2))
-    line = line + palm_line * palmar[:, 0] * ((part == PALM_PART) | (part == 2))
+    line = line + 0.6 * palm_line * palmar[:, 0] * ((part == PALM_PART) | (part == 2))
     ink = (0.30 + 0.22 * tone) * line
     albedo = albedo * (darker * (1.0 - ink))[:, None]
     albedo = albedo * (1.0 + warmth[:, None] * torch.tensor([0.8, -0.9, -0.7], device=device) + 0.5 * patch[:, None])
@@ -219,7 +219,7 @@ def _light(
     half = key + view
     half = half / half.norm(dim=1, keepdim=True)
     sharp = (normal * half).sum(1).clamp(min=0)
-    highlight = 0.10 * sharp**12 + 0.14 * sharp**48
+    highlight = 0.055 * sharp**10 + 0.07 * sharp**40
     rim = (1 - (normal * view).sum(1).clamp(0, 1)) ** 4
     fill = (normal * scene.fill_dir[image]).sum(1).clamp(min=0)
     up = (0.5 - 0.5 * normal[:, 1])[:, None]

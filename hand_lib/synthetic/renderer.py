@@ -137,9 +137,10 @@ def soft_shadow(buffer: Tensor, image: Tensor, x: Tensor, y: Tensor, w: Tensor, 
         softness: mm over which it goes from no shade to full shade.
 
     Returns:
-        ``(P,)`` in [0, 1], 1 is lit.
+        ``(P,)`` in [0, 1], 1 is lit, as all is that lies outside the map.
     """
     size = buffer.shape[-1]
+    outside = (x < 0) | (y < 0) | (x > size - 1) | (y > size - 1)
     x, y = x.clamp(0, size - 1.001), y.clamp(0, size - 1.001)
     x0, y0 = torch.floor(x), torch.floor(y)
     fx, fy = x - x0, y - y0
@@ -154,7 +155,7 @@ def soft_shadow(buffer: Tensor, image: Tensor, x: Tensor, y: Tensor, w: Tensor, 
         (size + 1, fx * fy),
     ):
         lit = lit + share * (1.0 - ((flat[base + offset] - w) / softness).clamp_(0, 1))
-    return lit
+    return torch.where(outside, 1.0, lit)
 
 
 def crevice_shade(depth: Tensor, *, radius: int, reach: float) -> Tensor:
