@@ -220,3 +220,7 @@ def serve_shards() -> None:
         print(error, file=report, flush=True)
     except (KeyboardInterrupt, BrokenPipeError):  # the parent reports it
         os._exit(130)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        print(f"a rendering process failed: {type(error).__name__}: {reason}", file=report, flush=True)
+        raise  # the traceback goes to stderr

@@ -1,0 +1,462 @@
+"""Runs are trained once, recorded in full, and compared in pairs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hand_lib import cache, experiments, training
+from hand_lib.datasets.augmentation import GENTLE, crop
+from hand_lib.errors import HandLibError
+from hand_lib.experiments import PROFILES, Profile, Run, compare, plan, run
+from hand_lib.metrics import summarise
+from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.synthetic import EASY
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TINY = Profile(
+    name="tiny",
+    title="for tests",
+    network=NetworkSize(depth=18, width=4, image_size=32, final_stride=1),
+    training_count=24,
+    evaluation_count=12,
+    render_size=32,
+    scene=EASY,
+    augmentation=GENTLE,
+    steps=6,
+    batch_size=8,
+    seeds=(0, 1),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folders(tmp_path_factory):
+    """A cache and results of this file's own, shared by its tests, and the tiny profile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JOINT_BY_JOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("JOINT_BY_JOINT_RESULTS", str(tmp_path_factory.mktemp("results")))
+        patch.setitem(PROFILES, "tiny", TINY)
+        yield
+
+
+def tiny(row="afr", seed=0, **options):
+    return run(row, profile="tiny", seed=seed, device="cpu", progress=False, **options)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Counts calls of the loop."""
+    calls = []
+    train = training.train
+    monkeypatch.setattr(training, "train", lambda *args, **options: calls.append(1) or train(*args, **options))
+    return calls
+
+
+# ---------------------------------------------------------------------------------------------------------- profiles
+
+
+def test_the_profiles_are_consistent():
+    assert list(PROFILES)[:4] == ["smoke", "quick", "full", "paper"]
+    for profile in PROFILES.values():
+        assert profile.render_size >= profile.network.image_size
+        assert profile.training_config(seed=7, precision="32-true").seed == 7
+    full = PROFILES["full"]
+    assert (full.training_count, full.evaluation_count) == (41_258, 2_728)  # RHD's
+    epochs = full.steps * full.batch_size / full.training_count
+    assert epochs == pytest.approx(30, abs=0.01)
+    assert full.network.grid == PROFILES["paper"].network.grid == 8
+    assert PROFILES["quick"].network.grid == 4
+
+
+def test_unknown_names_list_the_choices():
+    with pytest.raises(HandLibError, match="'fast'.*full, paper, quick, smoke"):
+        plan("fr", profile="fast")
+    with pytest.raises(HandLibError, match=r"'fr2'.*afr, .*fr"):
+        plan("fr2", profile="tiny")
+    with pytest.raises(HandLibError, match=r"'vgg16'.*resnet101.*resnet50"):
+        plan("fr", profile="tiny", backbone="vgg16")
+    with pytest.raises(HandLibError, match=r"'abacus'.*cpu"):
+        plan("fr", profile="tiny", device="abacus")
+
+
+# --------------------------------------------------------------------------------------- what decides a run's outcome
+
+
+def test_the_key_follows_everything_that_decides(monkeypatch):
+    base = plan("afr", profile="tiny", device="cpu")
+    assert base.key == plan("afr", profile="tiny", device="cpu").key
+    others = [
+        plan("fr", profile="tiny", device="cpu"),
+        plan("afr", profile="tiny", device="cpu", seed=1),
+        plan("afr", profile="tiny", device="cpu", backbone="resnet34"),
+        *(
+            plan("afr", profile=replace(TINY, **change), device="cpu")
+            for change in ({"steps": 7}, {"batch_size": 4}, {"training_count": 25}, {"render_size": 40})
+        ),
+        replace(base, source="another"),
+        replace(base, config=replace(base.config, precision="another")),
+    ]
+    monkeypatch.setattr(experiments, "DATA_VERSION", "another")
+    others.append(plan("afr", profile="tiny", device="cpu"))
+    keys = {base.key, *(other.key for other in others)}
+    assert len(keys) == len(others) + 1
+    assert len({other.folder for other in others} | {base.folder}) == len(keys)
+
+
+def test_the_name_tells_the_backbone_only_where_it_is_not_the_profile_s():
+    assert plan("afr", profile="tiny", device="cpu", seed=3).name == "afr-s3"
+    assert plan("afr", profile="tiny", device="cpu", backbone="resnet18").name == "afr-s0"
+    assert plan("afr", profile="tiny", device="cpu", backbone="resnet50").name == "afr-resnet50-s0"
+
+
+CODE = '''
+"""Docstring."""
+RATE = 3e-4  # a comment
+def step(w, g):
+    """What it does."""
+    name = f"layer{w!r:>4}"
+    return w - RATE * g
+'''
+
+
+def test_comments_docstrings_and_layout_do_not_retrain_but_code_does():
+    plain = experiments._plain
+    same = CODE.replace("# a comment", "").replace("What it does.", "Other words.").replace("w - RATE * g", "(w -\n RATE*g)")
+    assert same != CODE and plain(same) == plain(CODE)
+    ast.parse(plain(CODE))
+    for old, new in [("3e-4", "1e-4"), ("w - RATE", "w + RATE"), ("layer", "block"), (">4", ">5"), ("!r", "!s")]:
+        assert plain(CODE.replace(old, new)) != plain(CODE), old
+
+
+def test_the_hash_covers_the_network_the_loop_and_the_augmentation(monkeypatch):
+    """Change one module's text at a time: those that decide the weights change the hash, others do not."""
+    read = experiments._source
+    hash_now = lambda: experiments.source_hash.__wrapped__("afr", TINY.network)  # noqa: E731
+    before = hash_now()
+
+    def with_change_in(module):
+        monkeypatch.setattr(experiments, "_source", lambda name: read(name) + ("\nCHANGED()\n" if name == module else ""))
+        return hash_now()
+
+    decide = ("models.backbone", "models.decoders", "models.network", "models.representations", "training")
+    for module in (*decide, "datasets.augmentation", "camera", "skeleton", "samples"):
+        assert with_change_in(f"hand_lib.{module}") != before, module
+    for module in ("metrics", "experiments", "figures.style", "models.counting"):
+        assert with_change_in(f"hand_lib.{module}") == before, module
+
+
+def test_a_new_row_leaves_the_others_alone(monkeypatch):
+    before = experiments.source_hash.__wrapped__("afr", TINY.network)
+    monkeypatch.setitem(ROWS, "new", replace(ROWS["fr"], name="new"))
+    assert experiments.source_hash.__wrapped__("afr", TINY.network) == before
+    assert experiments.source_hash.__wrapped__("fr", TINY.network) != before
+
+
+# --------------------------------------------------------------------------------------------------------------- runs
+
+
+def test_trained_once_then_read(trainings):
+    first = tiny()
+    count = len(trainings)
+    second = tiny()
+    assert len(trainings) == count <= 1
+    assert second.record == first.record and second.folder == first.folder
+    assert sorted(p.name for p in first.folder.iterdir() if p.name != ".lock") == [
+        "evaluation.safetensors",
+        "model.safetensors",
+        "record.json",
+    ]
+
+
+def test_the_record_holds_what_it_should():
+    record = tiny().record
+    assert record == json.loads(json.dumps(record))
+    wanted = """row title table_id profile backbone seed key source decides commit date device libraries data_version split
+        steps images_seen seconds data_wait_share params macs head_params head_macs metrics constant_prediction curve
+        checkpoint_sha256 training_images evaluation_images""".split()
+    assert set(wanted) <= record.keys()
+    assert (record["row"], record["profile"], record["seed"], record["steps"]) == ("afr", "tiny", 0, 6)
+    assert record["images_seen"] == 48
+    assert record["params"] == sum(p.numel() for p in tiny().model().parameters())
+    assert 0 < record["data_wait_share"] < 1
+    assert len(record["metrics"]["epe_per_joint"]) == 21
+    assert record["curve"][-1]["step"] == 6
+    assert str(Path.home()) not in json.dumps(record) and str(ROOT) not in json.dumps(record)
+
+
+def test_predictions_errors_and_metrics_agree_with_the_model():
+    done = tiny()
+    _, evaluation = experiments.datasets("tiny")
+    again = training.predict(done.model(), evaluation, image_size=32, device="cpu")
+    assert torch.allclose(again.xyz, done.predictions, atol=1e-2)
+    assert done.errors.shape == (12, 21) and done.visible.shape == (12, 21)
+    assert done.errors.mean().item() == pytest.approx(done.record["metrics"]["epe_mean"])
+    assert done.record["metrics"] == summarise(done.predictions, done.truth, done.visible)
+    assert not done.model().training
+
+
+def test_the_constant_prediction_is_blind():
+    """Its hands differ only as the crops' cameras do: the normalised coordinates are the same for all."""
+    _, evaluation = experiments.datasets("tiny")
+    targets = training.mean_targets(experiments.datasets("tiny")[0], TINY.training_config(seed=0, precision="32-true"))
+    crops = crop(evaluation, size=32)
+    xyz = training.to_xyz(targets.expand(12, -1, -1), crops)
+    expected = (xyz - crops.xyz).norm(dim=-1).mean().item()
+    assert tiny().record["constant_prediction"]["epe_mean"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_deadline_leaves_a_checkpoint_and_the_next_call_goes_on():
+    with pytest.raises(experiments.Unfinished, match="step 1 of 6"):
+        tiny("fr", seed=5, deadline=time.monotonic())
+    folder = plan("fr", profile="tiny", seed=5, device="cpu").folder
+    assert (folder / "checkpoint.safetensors").exists() and not (folder / "record.json").exists()
+    resumed = tiny("fr", seed=5)
+    weights = resumed.model().state_dict()
+    for file in folder.glob("*.*"):
+        file.unlink()
+    straight = tiny("fr", seed=5).model().state_dict()
+    assert all(torch.equal(straight[name], weights[name]) for name in weights)
+
+
+def test_two_that_ask_at_once_train_once(trainings):
+    with ThreadPoolExecutor(2) as pool:
+        a, b = pool.map(lambda _: tiny("fr", seed=6), range(2))
+    assert len(trainings) == 1 and a.record == b.record
+
+
+def test_new_measuring_code_measures_again_without_training(monkeypatch, trainings):
+    before = tiny()
+    trainings.clear()
+    monkeypatch.setattr(experiments, "evaluation_hash", lambda: "another")
+    monkeypatch.setattr(experiments, "summarise", lambda *arguments: {**summarise(*arguments), "new": 1.0})
+    after = tiny()
+    assert trainings == [] and after.record["metrics"]["new"] == 1.0
+    assert after.record["checkpoint_sha256"] == before.record["checkpoint_sha256"]
+
+
+@pytest.mark.parametrize("damage", ["model cut", "model exchanged", "record cut", "record of another"])
+def test_a_damaged_run_is_one_line_that_names_the_file(damage):
+    done = tiny(seed=7)
+    model, record = done.folder / "model.safetensors", done.folder / "record.json"
+    kept = model.read_bytes(), record.read_bytes()
+    try:
+        if damage == "model cut":
+            model.write_bytes(kept[0][:-7])
+        elif damage == "model exchanged":
+            cache.write_tensors(model, {name: t + 1 for name, t in done.model().state_dict().items()})
+        elif damage == "record cut":
+            record.write_bytes(kept[1][:-7])
+        else:
+            cache.write_json(record, {**done.record, "key": "another"})
+        with pytest.raises(HandLibError) as error:
+            tiny(seed=7).model()
+        path = model if damage.startswith("model") else record
+        assert str(path) in str(error.value) and "\n" not in str(error.value)
+    finally:
+        model.write_bytes(kept[0]), record.write_bytes(kept[1])
+
+
+def test_a_checkpoint_file_is_measured_as_its_run_was():
+    done = tiny()
+    result = experiments.evaluate_checkpoint(done.folder / "model.safetensors", device="cpu")
+    assert result["metrics"]["epe_mean"] == pytest.approx(done.record["metrics"]["epe_mean"], rel=1e-4)
+    assert (result["row"], result["seed"], result["step"]) == ("afr", 0, None)
+
+
+def test_a_training_checkpoint_can_be_measured_too():
+    with pytest.raises(experiments.Unfinished):
+        tiny("fr", seed=8, deadline=time.monotonic())
+    path = plan("fr", profile="tiny", seed=8, device="cpu").folder / "checkpoint.safetensors"
+    assert experiments.evaluate_checkpoint(path, device="cpu")["step"] == 1
+
+
+def test_a_foreign_checkpoint_is_one_line(tmp_path):
+    path = tmp_path / "theirs.safetensors"
+    cache.write_tensors(path, {"conv.weight": torch.zeros(3)})
+    with pytest.raises(HandLibError, match="not a checkpoint of this package") as error:
+        experiments.evaluate_checkpoint(path)
+    assert str(path) in str(error.value)
+    network = json.dumps({"depth": 18, "width": 4, "image_size": 32, "final_stride": 1})
+    about = {"row": "fr", "network": network, "profile": "tiny", "seed": "0"}
+    cache.write_tensors(path, {"conv.weight": torch.zeros(3)}, about)
+    with pytest.raises(HandLibError, match="does not fit the row fr") as error:
+        experiments.evaluate_checkpoint(path)
+    assert "\n" not in str(error.value)
+
+
+# ------------------------------------------------------------------------------------------------- records and missing
+
+
+def test_records_come_back_in_the_tables_order(tmp_path):
+    record = tiny().record
+    for row, seed, backbone in [("afr", 1, "resnet18"), ("afr", 0, "resnet18"), ("fr", 0, "resnet18"), ("afr", 0, "resnet50")]:
+        experiments.write_record({**record, "row": row, "seed": seed, "backbone": backbone}, tmp_path)
+    names = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.json"))
+    assert names == ["tiny/afr-resnet50-s0.json", "tiny/afr-s0.json", "tiny/afr-s1.json", "tiny/fr-s0.json"]
+    found = [(r["row"], r["backbone"], r["seed"]) for r in experiments.records(folder=tmp_path)]
+    assert found == [("fr", "resnet18", 0), ("afr", "resnet18", 0), ("afr", "resnet18", 1), ("afr", "resnet50", 0)]
+    assert len(experiments.records("tiny", "afr", folder=tmp_path)) == 3
+    assert experiments.records("smoke", folder=tmp_path) == []
+    # Missing: the first seed of every row comes before anyone's second; another backbone does not count.
+    lacking = experiments.missing("tiny", folder=tmp_path)
+    assert ("fr", 0) not in lacking and ("afr", 1) not in lacking and lacking[-1] == (list(ROWS)[-1], 1) or len(ROWS) == 2
+    assert [seed for _, seed in lacking] == sorted(seed for _, seed in lacking)
+    assert set(lacking) == {(row, seed) for row in ROWS for seed in (0, 1)} - {("fr", 0), ("afr", 0), ("afr", 1)}
+
+
+def test_chapters_do_not_write_results():
+    tiny()
+    assert experiments.records() == []
+
+
+def test_a_record_by_older_code_is_told_apart():
+    record = tiny().record
+    assert experiments.is_current(record)
+    assert not experiments.is_current({**record, "source": "older"})
+    assert not experiments.is_current({**record, "data_version": "older"})
+
+
+def test_a_damaged_record_is_one_line(tmp_path):
+    (tmp_path / "tiny").mkdir()
+    path = tmp_path / "tiny" / "fr-s0.json"
+    for content in ("{", "[1]"):
+        path.write_text(content)
+        with pytest.raises(HandLibError) as error:
+            experiments.records(folder=tmp_path)
+        assert str(path) in str(error.value)
+
+
+# ----------------------------------------------------------------------------------------------------------- estimate
+
+
+def test_the_estimate_says_how_long_and_on_what():
+    said = experiments.estimate("fr", replace(TINY, name="never run"), "cpu")
+    assert said.startswith("about ") and "on this CPU (" in said and "thread" in said
+
+
+def test_the_estimate_uses_like_runs(monkeypatch):
+    """The time a step took in runs of the same row and network on the same device, at any seed."""
+    done = tiny(backbone="resnet34")
+    cache.write_json(done.folder / "record.json", {**done.record, "seconds": 300.0, "steps": 3})
+    measured = []
+    monkeypatch.setattr(experiments, "_measured_seconds", lambda *arguments: measured.append(1) or 1.0)
+    assert "about 10 min" in experiments.estimate("afr", "tiny", "cpu", backbone="resnet34")
+    assert not measured
+    assert "about 1 s" in experiments.estimate("fr", "tiny", "cpu", backbone="resnet34")
+    assert measured
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "1 s"), (7.6, "8 s"), (47, "50 s"), (100, "2 min"), (3540, "59 min"), (9000, "2.5 h")]
+)
+def test_durations_for_people(seconds, said):
+    assert experiments.say_duration(seconds) == said
+
+
+# --------------------------------------------------------------------------------------------------------- comparison
+
+
+def made_run(folder: Path, seed: int, errors: torch.Tensor, row: str = "fr", shift: float = 0.0) -> Run:
+    """A run whose errors are known: every joint of image i is off by errors[i] along x."""
+    truth = torch.arange(len(errors) * 63, dtype=torch.float32).view(-1, 21, 3) % 97 + shift
+    xyz = truth + torch.stack([errors, torch.zeros_like(errors), torch.zeros_like(errors)], -1)[:, None]
+    tensors = {"xyz": xyz, "true_xyz": truth, "visible": torch.ones(len(errors), 21, dtype=torch.bool)}
+    cache.write_tensors(folder / "evaluation.safetensors", tensors)
+    return Run(folder, {}, plan(row, profile="tiny", seed=seed, device="cpu"))
+
+
+def test_compare_is_paired_by_seed_and_image(tmp_path):
+    g = torch.Generator().manual_seed(0)
+    base = torch.rand(400, generator=g).double() * 40 + 5  # images differ by far more than the rows do
+    gaps = {seed: 2.0 + 0.5 * seed + torch.randn(400, generator=g).double() for seed in (0, 1)}
+    a = [made_run(tmp_path / f"a{s}", s, (base + gaps[s]).float(), "fr") for s in (0, 1)]
+    b = [made_run(tmp_path / f"b{s}", s, base.float(), "afr") for s in (1, 0)]
+    result = compare(a, b)
+    mean = torch.stack([gaps[0], gaps[1]]).mean(0)
+    assert result.difference == pytest.approx(mean.mean().item(), abs=1e-3)
+    assert result.per_seed == pytest.approx([gaps[0].mean().item(), gaps[1].mean().item()], abs=1e-3)
+    # The textbook interval of a mean: for 400 near-normal differences the bootstrap must agree with it.
+    half = 1.96 * mean.std().item() / 20
+    assert result.low == pytest.approx(result.difference - half, abs=0.15 * half)
+    assert result.high == pytest.approx(result.difference + half, abs=0.15 * half)
+    assert result.clear and result.images == 400 and result.seeds == (0, 1)
+    assert "fr − afr: +2." in str(result) and "95%" in str(result)
+    turned = compare(b, a)
+    assert turned.difference == pytest.approx(-result.difference)
+    assert (turned.low, turned.high) == pytest.approx((-result.high, -result.low), abs=0.1 * half)
+
+
+def test_seeds_that_disagree_are_not_clear(tmp_path):
+    base = torch.full((300,), 20.0)
+    noise = torch.linspace(-1, 1, 300)
+    a = [made_run(tmp_path / f"a{s}", s, base + noise + gap) for s, gap in ((0, 5.0), (1, -1.0))]
+    b = [made_run(tmp_path / f"b{s}", s, base, "afr") for s in (0, 1)]
+    result = compare(a, b)
+    assert result.low > 0 and not result.clear
+
+
+def test_a_run_against_itself(tmp_path):
+    a = made_run(tmp_path, 0, torch.rand(20))
+    result = compare(a, a)
+    assert (result.difference, result.low, result.high) == (0, 0, 0) and not result.clear
+
+
+def test_runs_that_cannot_be_paired(tmp_path):
+    a = made_run(tmp_path / "a", 0, torch.rand(20))
+    with pytest.raises(HandLibError, match=r"seeds \[0\] and \[1\]"):
+        compare(a, made_run(tmp_path / "b", 1, torch.rand(20)))
+    with pytest.raises(HandLibError, match="different evaluation images"):
+        compare(a, made_run(tmp_path / "c", 0, torch.rand(20), shift=1.0))
+    with pytest.raises(HandLibError, match="different evaluation images"):
+        compare(a, made_run(tmp_path / "d", 0, torch.rand(19)))
+
+
+# --------------------------------------------------------------------------------------------- without the book's tools
+
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+import hand_lib.experiments as experiments, hand_lib.__main__ as command_line, hand_lib.training as training
+import hand_lib.models.counting, hand_lib.datasets.synthetic
+assert command_line.main(["models", "--backbone", "resnet18", "--size", "64"]) == 0
+training.make_fabric(training.choose_device("cpu"), "32-true")
+"""
+BOOK_TOOLS = {
+    "matplotlib", "plotly", "ipywidgets", "IPython", "papermill", "nbformat", "nbclient", "jupyter_book", "sphinx", "yaml_",
+    "kornia", "torchvision", "pandas", "hypothesis", "pytest", "playwright",
+}  # fmt: skip
+
+
+def test_the_training_side_needs_none_of_the_book_s_tools():
+    code = WITHOUT.format(blocked=sorted(BOOK_TOOLS))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "afr" in done.stdout
+
+
+def test_numpy_generators_are_the_only_randomness_of_the_interval(tmp_path):
+    a = made_run(tmp_path / "a", 0, torch.rand(50))
+    b = made_run(tmp_path / "b", 0, torch.rand(50), "afr")
+    np.random.seed(1)
+    first = compare(a, b)
+    np.random.seed(2)
+    assert compare(a, b) == first
