@@ -244,7 +244,7 @@ def warp_image(images: Tensor, A: Tensor, size: int) -> Tensor:
     shrinking = _determinant(A).abs().rsqrt()  # source pixels between neighbouring crop pixels
     if not shrinking.isfinite().all():
         raise HandLibError("A is singular or not finite for at least one image: is a box empty?")
-    # The small number keeps a shrinkage by exactly 2 from being rounded to 1.
+    # The small number keeps a shrinkage by 3 that is rounded to 2.9999998 from counting as 2.
     blocks = (shrinking + 1e-3).floor().clamp(1, max(images.shape[-2:])).int().tolist()
     if len(set(blocks)) == 1:
         return _warp(images, A, size, block=blocks[0])

@@ -48,7 +48,7 @@ def hand_samples(count: int = 4, seed: int = 0) -> Samples:
         visible=torch.rand(count, 21, generator=generator) < 0.8,
         K=K.expand(count, 3, 3).clone(),
         right=torch.arange(count) % 2 == 0,
-        box=torch.cat([uv.amin(dim=1).floor(), uv.amax(dim=1).ceil()], dim=-1),
+        box=torch.cat([uv.amin(dim=1).round() - 0.5, uv.amax(dim=1).round() + 0.5], dim=-1),
     )
 
 
@@ -199,7 +199,7 @@ def test_no_augmentation_shows_the_box_in_the_middle():
     samples = hand_samples()
     crops = crop(samples, size=64, margin=1.25)
     u0, v0, u1, v1 = samples.box.unbind(-1)
-    side = 1.25 * torch.maximum(u1 - u0 + 1, v1 - v0 + 1)
+    side = 1.25 * torch.maximum(u1 - u0, v1 - v0)
     center = torch.stack([(u0 + u1) / 2, (v0 + v1) / 2], dim=-1)
     middle = transform_points(crops.A, center[:, None])
     torch.testing.assert_close(middle, torch.full((4, 1, 2), 31.5), rtol=0, atol=1e-4)
@@ -214,7 +214,7 @@ def test_a_box_of_the_whole_picture_gives_the_picture():
         samples,
         images=samples.images[..., :H],
         right=torch.ones(2, dtype=torch.bool),
-        box=torch.tensor([[0.0, 0.0, H - 1, H - 1]]).expand(2, 4),
+        box=torch.tensor([[-0.5, -0.5, H - 0.5, H - 0.5]]).expand(2, 4),
     )
     crops = crop(samples, size=H, margin=1.0)
     torch.testing.assert_close(crops.images, samples.images / 255, rtol=0, atol=1e-4)

@@ -142,7 +142,7 @@ def crop(
     """Cut the hands out, turn left ones into right ones, and augment.
 
     The square that is cut out shares its centre with the hand's box, and its side is the longer side of the box times
-    ``margin``. A box from column u0 to column u1, both included, is u1 − u0 + 1 pixels wide.
+    ``margin``. A box runs from outer edge to outer edge of the hand's pixels, so it is u1 − u0 pixels wide.
 
     Args:
         samples: B annotated pictures, on any device; their ``images``, ``xyz``, ``visible``, ``K``, ``right`` and
@@ -157,14 +157,15 @@ def crop(
         :class:`Crops` on the device of ``samples``.
 
     Raises:
-        HandLibError: a box is empty, ``size`` is below 2, ``margin`` is not positive, or the generator is not on the CPU.
+        HandLibError: a box is empty, ``size`` is below 2, ``margin`` is not positive, or the generator is not on
+            the CPU.
     """
     if size < 2:
         raise HandLibError(f"a crop whose outer pixels are −1 and +1 needs at least two pixels, got size={size}")
     if margin <= 0:
         raise HandLibError(f"margin must be positive, got {margin}")
     first, last = samples.box[:, :2], samples.box[:, 2:]
-    side = margin * (last - first + 1).amax(dim=-1)
+    side = margin * (last - first).amax(dim=-1)
     if not (side > 0).all():
         raise HandLibError(f"{int((~(side > 0)).sum())} of {len(samples)} boxes are empty")
     draws = _draw(len(samples), augmentation, generator).to(samples.box.device)
