@@ -1,8 +1,10 @@
-"""What every test shares: one thread a process, and a cache of the session's own."""
+"""What every test shares: one thread a process, a cache of the session's own, and the book, made once."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +13,27 @@ from pathlib import Path
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
 os.environ.setdefault("MPLBACKEND", "agg")
-# Tests neither read nor fill the reader's own cache. Workers of one run share one; the controller, which is imported
-# first, names it and they inherit the name.
-if "JOINT_BY_JOINT_TEST_CACHE" not in os.environ:
-    os.environ["JOINT_BY_JOINT_TEST_CACHE"] = tempfile.mkdtemp(prefix="joint-by-joint-")
-os.environ["JOINT_BY_JOINT_CACHE"] = os.environ["JOINT_BY_JOINT_TEST_CACHE"]
+
+# Tests neither read nor fill the reader's own cache and records. The workers of one session share one folder: the
+# process that starts them is imported first, makes it, and they inherit its name.
+_FOLDER = "JOINT_BY_JOINT_TEST_FOLDER"
+_OURS = _FOLDER not in os.environ
+if _OURS:
+    os.environ[_FOLDER] = tempfile.mkdtemp(prefix="joint-by-joint-")
+SESSION = Path(os.environ[_FOLDER])
+os.environ["JOINT_BY_JOINT_CACHE"] = str(SESSION / "cache")
+os.environ["JOINT_BY_JOINT_RESULTS"] = str(SESSION / "results")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))  # tests share helpers
+
+
+def pytest_sessionfinish() -> None:
+    if _OURS:
+        shutil.rmtree(SESSION, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +42,19 @@ def _same_numbers_each_time() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture(scope="session")
+def executed_book():
+    """Every chapter, executed by papermill in ``smoke``, once for all workers: the folders and what became of each."""
+    from made_book import executed
+
+    return executed(SESSION)
+
+
+@pytest.fixture(scope="session")
+def built_site(executed_book) -> Path:
+    """The folder of the site built from those chapters, once for all workers."""
+    from made_book import built
+
+    return built(SESSION)

@@ -10,12 +10,9 @@ import json
 import sys
 from pathlib import Path
 
-from hand_lib.book.chapters import INSTALL_CELL, checkout, find_chapters, install_cell
-from hand_lib.book.site import read_settings, repository
-from hand_lib.cache import atomic_write
+from hand_lib.book.chapters import checkout, find_chapters, put_address
+from hand_lib.book.site import read_settings, repository, write_notebook
 from hand_lib.errors import HandLibError
-
-_FIRST_LINE = INSTALL_CELL.partition("\n")[0]
 
 
 def write_address(root: Path) -> list[Path]:
@@ -24,17 +21,15 @@ def write_address(root: Path) -> list[Path]:
     Returns:
         The notebooks that changed.
     """
-    wanted = install_cell(repository(read_settings(root)))
+    address = repository(read_settings(root))
     changed = []
     for chapter in find_chapters(root):
-        content = json.loads(chapter.path.read_text(encoding="utf-8"))
-        cells = [cell for cell in content["cells"] if "".join(cell["source"]).startswith(_FIRST_LINE)]
-        if len(cells) != 1:
-            raise HandLibError(f"{chapter.path}: has {len(cells)} install cells, not one")
-        if "".join(cells[0]["source"]) != wanted:
-            cells[0]["source"] = wanted.splitlines(keepends=True)
-            with atomic_write(chapter.path) as file:
-                file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
+        before = chapter.path.read_text(encoding="utf-8")
+        content = json.loads(before)
+        if put_address(content, address) != 1:
+            raise HandLibError(f"{chapter.path}: needs one install cell, see hand_lib/book/chapters.py")
+        if json.loads(before) != content:
+            write_notebook(chapter.path, content)
             changed.append(chapter.path)
     return changed
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hand_lib.errors import HandLibError, choose
 
 # The first code cell of every chapter. `REPOSITORY` is filled from _config.yml, see `install_cell`.
-INSTALL_CELL = '''\
+INSTALL_CELL = """\
 # Installs the book's package where it is missing (Colab, Binder); says nothing elsewhere.
 import importlib.util
 import subprocess
@@ -20,12 +21,20 @@ if importlib.util.find_spec("hand_lib") is None:
     if not REPOSITORY:
         raise ImportError("hand_lib is missing: run this notebook from `make lab`, or `pip install -e .` the checkout")
     package = f"joint-by-joint[notebooks] @ git+{REPOSITORY}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)'''
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)"""
 
 
 def install_cell(repository: str) -> str:
     """:data:`INSTALL_CELL` with the repository's address put in; as it stands where the address is empty."""
     return INSTALL_CELL.replace('REPOSITORY = ""', f"REPOSITORY = {json.dumps(repository)}")
+
+
+def put_address(notebook: dict[str, Any], repository: str) -> int:
+    """Write the repository's address into a notebook's install cell, in place; returns how many it has."""
+    cells = [cell for cell in notebook["cells"] if "".join(cell["source"]).startswith(INSTALL_CELL.partition("\n")[0])]
+    for cell in cells:
+        cell["source"] = install_cell(repository).splitlines(keepends=True)
+    return len(cells)
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,9 @@ def checkout() -> Path:
     """
     root = Path(__file__).resolve().parents[2]
     if not (root / "_config.yml").is_file():
-        raise HandLibError(f"{root} has no _config.yml: the book is built from a checkout, installed with `pip install -e`")
+        raise HandLibError(
+            f"{root} has no _config.yml: the book is built from a checkout, installed with `pip install -e`"
+        )
     return root
 
 
@@ -89,7 +100,9 @@ def select(chapters: list[Chapter], wanted: str | None) -> list[Chapter]:
     """
     if wanted is None:
         return chapters
-    names = {str(c.number): c for c in chapters} | {c.path.stem[:2]: c for c in chapters} | {c.name: c for c in chapters}
+    names = (
+        {str(c.number): c for c in chapters} | {c.path.stem[:2]: c for c in chapters} | {c.name: c for c in chapters}
+    )
     chosen = []
     for word in wanted.replace(",", " ").split():
         if word not in names:

@@ -9,7 +9,7 @@ import time
 
 from hand_lib.book.chapters import checkout, find_chapters, select
 from hand_lib.book.execution import execute
-from hand_lib.errors import HandLibError, choose
+from hand_lib.errors import HandLibError
 
 _TOOLS = ("papermill", "jupyter_book", "plotly", "matplotlib", "yaml")
 
@@ -33,21 +33,22 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         HandLibError: an unknown profile or chapter, a number of jobs below 1, no checkout, or a missing tool.
     """
-    from hand_lib.experiments import PROFILES  # late: imports torch, which `--help` can do without
+    from hand_lib.experiments import get_profile  # late: imports torch, which `--help` can do without
 
-    if args.profile not in PROFILES:
-        raise choose("profile", args.profile, PROFILES)
+    get_profile(args.profile)
     if args.jobs is not None and args.jobs < 1:
         raise HandLibError(f"--jobs {args.jobs}: at least 1")
     missing = [name for name in _TOOLS if importlib.util.find_spec(name) is None]
     if missing:
-        raise HandLibError(f"missing {', '.join(missing)}: install the book's tools with `make`, or `pip install -e .[book]`")
+        raise HandLibError(
+            f"missing {', '.join(missing)}: install the book's tools with `make`, or `pip install -e .[book]`"
+        )
     from hand_lib.book import site  # late: needs the book's tools
 
     root = checkout()
     chapters = find_chapters(root)
     chosen = select(chapters, args.chapters)
-    folders = site.Folders.of(root, args.profile)
+    folders = site.Folders.under(root / "build" / args.profile)
     jobs = min(args.jobs or os.cpu_count() or 1, len(chosen))
     parameters = {"PROFILE": args.profile, "SEED": args.seed, "DEVICE": args.device}
 
@@ -73,6 +74,9 @@ def run(args: argparse.Namespace) -> int:
     for chapter in without:
         print(f"  {chapter.name} has not been executed with profile {args.profile}: its page shows no outputs")
     print("building the site", flush=True)
-    site.build(folders)
+    complaints = site.build(folders)
+    if complaints:
+        print("\n  ".join([f"the site was not built, see {folders.log}", *complaints]))
+        return 1
     print(f"built in {time.monotonic() - start:.0f} s\nopen {folders.site / 'index.html'}")
     return 0

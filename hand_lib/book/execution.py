@@ -65,7 +65,9 @@ def execute(chapters: list[Chapter], target: Path, *, parameters: dict[str, obje
                 for chapter in ready[: jobs - len(running)]:
                     waiting.remove(chapter)
                     progress.started(chapter)
-                    future = pool.submit(_execute_one, chapter, target, parameters, environment, processes, progress.cells)
+                    future = pool.submit(
+                        _execute_one, chapter, target, parameters, environment, processes, progress.cells
+                    )
                     running[future] = chapter
                 done, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -116,7 +118,7 @@ def _reason(notebook: Path) -> str | None:
 
 
 class _Processes:
-    """The running papermill processes, each in a session of its own so that Ctrl-C reaches us alone, and we end them."""
+    """The running papermill processes, each in a session of its own: Ctrl-C reaches us alone, and we end them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -187,7 +189,9 @@ class _Progress:
         self._cells[chapter.name] = (done, total)
 
     def tick(self) -> None:
-        self._bar.set_description_str(" · ".join(f"{name[:2]} cell {d}/{n}" for name, (d, n) in self._cells.copy().items()))
+        self._bar.set_description_str(
+            " · ".join(f"{name[:2]} cell {d}/{n}" for name, (d, n) in self._cells.copy().items())
+        )
 
     @staticmethod
     def _say(line: str) -> None:

@@ -1,8 +1,8 @@
 """Draw plotly figures on the built pages.
 
-Under papermill a figure leaves ``application/vnd.plotly.v1+json`` and nothing else, and MyST-NB drops a type it does not
-know. This entry point (``myst_nb.mime_renderers``) writes the figure's data into the page; ``assets/plotly-figures.js``
-draws it, and plotly.js is loaded on the pages that have a figure, from the site.
+Under papermill a figure leaves ``application/vnd.plotly.v1+json`` and nothing else, and MyST-NB drops types that it
+does not know. This entry point (``myst_nb.mime_renderers``) writes the figure's data into the page;
+``assets/plotly-figures.js`` draws it. plotly.js is loaded from the site, on the pages that have a figure.
 """
 
 from __future__ import annotations
@@ -56,10 +56,15 @@ def figure_html(figure: dict[str, Any], identifier: str, description: str) -> st
     """The place where a figure is drawn, and its data beside it."""
     height = figure.get("layout", {}).get("height", 450)  # kept free, so that the page does not jump
     # "</script>" inside a string must not end the element; "\/" means the same in JSON.
-    data = json.dumps(figure, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/").replace("<!--", "<\\u0021--")
+    data = (
+        json.dumps(figure, ensure_ascii=False, separators=(",", ":"))
+        .replace("</", "<\\/")
+        .replace("<!--", "<\\u0021--")
+    )
     label = html.escape(description, quote=True)
+    place = f'id="{identifier}" role="group" aria-label="{label}" style="min-height:{height}px"'
     return (
-        f'<div class="plotly-figure" id="{identifier}" role="group" aria-label="{label}" style="min-height:{height}px"></div>'
+        f'<div class="plotly-figure" {place}></div>'
         f'<script type="application/json" data-plotly-for="{identifier}">{data}</script>'
         f"<noscript><p>Figure: {label} (drawn by JavaScript, which is switched off)</p></noscript>"
     )

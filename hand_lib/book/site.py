@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
-import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from hand_lib.book.chapters import Chapter
+from hand_lib.book.chapters import Chapter, put_address
 from hand_lib.book.vendor import vendor_assets
-from hand_lib.cache import readable_errors
-from hand_lib.errors import HandLibError
+from hand_lib.cache import atomic_write, readable_errors
+from hand_lib.figures import results_page
 
 _LAUNCH_BUTTONS = {
     "notebook_interface": "jupyterlab",
@@ -27,7 +28,7 @@ _LAUNCH_BUTTONS = {
 
 @dataclass(frozen=True)
 class Folders:
-    """Where one profile's book is made, all under ``build/<profile>/``.
+    """Where a book is made: ``build/<profile>/`` in the checkout, and these in it.
 
     Attributes:
         executed: the notebooks as papermill left them.
@@ -42,8 +43,7 @@ class Folders:
     log: Path
 
     @staticmethod
-    def of(root: Path, profile: str) -> Folders:
-        base = root / "build" / profile
+    def under(base: Path) -> Folders:
         return Folders(base / "notebooks", base / "stage", base / "_build" / "html", base / "build.log")
 
 
@@ -60,6 +60,7 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter]) -> list[Chapter
         for name in ("book", "assets"):
             shutil.copytree(root / name, folders.stage / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
         shutil.copy(root / "_toc.yml", folders.stage)
+        results_page.write(folders.stage / "book" / "results_table.md", root / "results")
         (folders.stage / "_config.yml").write_text(yaml.safe_dump(staged_settings(settings), sort_keys=False))
         (folders.stage / "notebooks").mkdir()
         missing = []
@@ -68,24 +69,34 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter]) -> list[Chapter
             if not is_current(executed, chapter):
                 missing.append(chapter)
                 executed = chapter.path
-            shutil.copy(executed, folders.stage / "notebooks")
+            content = json.loads(executed.read_text(encoding="utf-8"))
+            put_address(content, repository(settings))
+            write_notebook(folders.stage / "notebooks" / chapter.path.name, content)
     return missing
 
 
-def build(folders: Folders) -> None:
+def build(folders: Folders) -> list[str]:
     """Build the staged book into ``folders.site``, nitpicky and with warnings as errors.
 
-    Raises:
-        HandLibError: a warning or an error; the message holds them all.
+    Returns:
+        What Sphinx complained of; an empty list where the site was built.
     """
     book = folders.site.parents[1]
-    command = [sys.executable, "-m", "jupyter_book", "build", str(folders.stage), "--path-output", str(book)]
+    with readable_errors(folders.site):
+        shutil.rmtree(folders.site.parent, ignore_errors=True)  # no page of an older build stays
+    command = [
+        str(Path(sysconfig.get_path("scripts")) / "jupyter-book"),
+        "build",
+        str(folders.stage),
+        "--path-output",
+        str(book),
+    ]
     built = subprocess.run([*command, "--all", "-W", "-n", "--keep-going"], capture_output=True, text=True)
     folders.log.write_text(built.stdout + built.stderr, encoding="utf-8")
-    if built.returncode:
-        complaints = [line for line in built.stderr.splitlines() if "WARNING" in line or "ERROR" in line]
-        complaints = complaints or built.stderr.strip().splitlines()[-15:]
-        raise HandLibError("\n  ".join([f"the site was not built, see {folders.log}", *complaints]))
+    if not built.returncode:
+        return []
+    lines = re.sub(r"\x1b\[[\d;]*m", "", built.stderr).strip().splitlines()
+    return [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
 
 
 def read_settings(root: Path) -> dict[str, Any]:
@@ -123,9 +134,13 @@ def mark_executed(notebook: Path, chapter: Chapter) -> None:
         if "injected-parameters" in tags and "remove-cell" not in tags:
             tags.append("remove-cell")
     content["metadata"].setdefault("hand_lib", {})["executed_from"] = fingerprint(chapter)
-    part = notebook.with_suffix(".part")
-    part.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    part.replace(notebook)
+    write_notebook(notebook, content)
+
+
+def write_notebook(path: Path, content: dict[str, Any]) -> None:
+    """Write a notebook as Jupyter does, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
 
 def is_current(notebook: Path, chapter: Chapter) -> bool:

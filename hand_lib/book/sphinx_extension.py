@@ -6,18 +6,15 @@ from typing import Any
 
 
 def drop_repeated_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Keep the first of equal inline scripts: an extension that adds one for each page leaves all of them on the last.
+    """Keep the first of equal scripts on a page.
 
-    A second ``const THEBE_JS_URL`` is an error in the reader's console.
+    Sphinx lists an inline script of an extension twice, once without a file's name and once with an empty one. A second
+    ``const THEBE_JS_URL`` is an error in the reader's console.
     """
-    seen = set()
-    kept = []
-    for script in context.get("script_files", []):
-        key = (getattr(script, "filename", script), script.attributes.get("body") if hasattr(script, "attributes") else None)
-        if key not in seen:
-            seen.add(key)
-            kept.append(script)
-    context["script_files"] = kept
+    kept = {}
+    for script in context["script_files"]:
+        kept.setdefault((str(script.filename or ""), script.attributes.get("body")), script)
+    context["script_files"] = list(kept.values())
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -20,7 +20,10 @@ from hand_lib.errors import HandLibError
 # folder under assets/vendor: files and folders of the npm package
 _FROM_NPM = {
     "mathjax": ("mathjax/es5", ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")),
-    "html-manager": ("@jupyter-widgets/html-manager/dist", ("embed.js", "embed.js.LICENSE.txt", "*.woff2", "*.woff", "*.ttf", "*.eot", "*.svg")),
+    "html-manager": (
+        "@jupyter-widgets/html-manager/dist",
+        ("embed.js", "embed.js.LICENSE.txt", "*.woff2", "*.woff", "*.ttf", "*.eot", "*.svg"),
+    ),
 }
 _MATHJAX_LICENSE = "mathjax/LICENSE"
 _STAMP = "fetched"

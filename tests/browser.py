@@ -1,0 +1,53 @@
+"""Chromium for the tests: which one, and how it is started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--enable-unsafe-swiftshader",  # WebGL without a GPU
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_MAC = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+
+
+class NoBrowser(Exception):
+    """There is no Chromium here."""
+
+
+def find_chromium(playwright) -> str:
+    """The browser to drive: ``$CHROMIUM``, one on the PATH, macOS' applications, or Playwright's own."""
+    candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, _NAMES), *_MAC, playwright.chromium.executable_path]
+    for candidate in candidates:
+        if candidate and Path(candidate).is_file():
+            return candidate
+    how = "brew install --cask chromium" if sys.platform == "darwin" else "apt-get install chromium"
+    raise NoBrowser(f"the site is checked in Chromium, and there is none here: {how} (or set CHROMIUM to its path)")
+
+
+@contextmanager
+def chromium() -> Iterator:
+    """A headless browser with a fresh profile."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=FLAGS, headless=True)
+        try:
+            yield browser
+        finally:
+            browser.close()
