@@ -25,8 +25,8 @@ class Samples:
         visible: ``(B, 21)`` bool, not hidden by the hand itself, an object or the border.
         K: ``(B, 3, 3)`` float32, intrinsics; a full matrix, so that a rotated crop stays exact.
         right: ``(B,)`` bool, a right hand.
-        box: ``(B, 4)`` float32, ``u0, v0, u1, v1`` of the hand's pixels from outer edge to outer edge: −½ and W−½ for a hand
-            that fills the picture's width.
+        box: ``(B, 4)`` float32, ``u0, v0, u1, v1`` of the hand's pixels from outer edge to outer edge: −½ and W−½
+            for a hand that fills the picture's width.
         mask: ``(B, H, W)`` uint8 in RHD's classes, or None where a dataset has none.
         depth: ``(B, H, W)`` float32, z of the nearest surface in millimetres, or None.
     """
