@@ -19,7 +19,7 @@ from hand_lib.skeleton import FINGER_COLORS, FINGERS, JOINT_COLORS, JOINTS, ROOT
 _HALO = [patheffects.withStroke(linewidth=3.2, foreground="white", alpha=0.8)]
 
 # Where the eye stands, in units of the scene's cube: on the camera's side, a little from above and from the right.
-SEEN_FROM = (0.95, -0.75, -1.85)
+SEEN_FROM = (1.2, -0.9, -2.2)
 
 
 def finger_chain(finger: int) -> list[int]:
@@ -318,7 +318,12 @@ def set_scene(figure: go.Figure, limits: np.ndarray, *, seen_from: Sequence[floa
             **axes,
             "aspectmode": "cube",
             "dragmode": "orbit",
-            "camera": {"eye": dict(zip("xyz", seen_from, strict=True)), "up": {"x": 0, "y": -1, "z": 0}},
+            "camera": {
+                "eye": dict(zip("xyz", seen_from, strict=True)),
+                "up": {"x": 0, "y": -1, "z": 0},
+                # Low, so that the titles of the lower axes are not cut off.
+                "center": {"x": 0, "y": 0.12, "z": 0},
+            },
         },
     )
     return figure

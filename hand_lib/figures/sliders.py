@@ -208,14 +208,14 @@ def picture_axes(figure: go.Figure, rows: int, columns: int) -> go.Figure:
     """Axes of a picture ``rows`` × ``columns``: u to the right, v down, in pixels, equal scales."""
     figure.update_xaxes(
         range=[-0.5, columns - 0.5],
-        title={"text": "u, px", "standoff": 2},
+        title={"text": "u, px", "standoff": 6},
         constrain="domain",
         showgrid=False,
         zeroline=False,
     )
     figure.update_yaxes(
         range=[rows - 0.5, -0.5],
-        title={"text": "v, px", "standoff": 2},
+        title={"text": "v, px", "standoff": 6},
         scaleanchor="x",
         constrain="domain",
         showgrid=False,

@@ -64,6 +64,20 @@ TEMPLATE = go.layout.Template(
         "plot_bgcolor": PAPER,
         "colorway": list(SERIES_COLORS),
         "hovermode": "closest",
+        "dragmode": False,  # a finger that drags over the figure scrolls the page
+        "modebar": {
+            "orientation": "v",  # beside the title, not over it
+            "bgcolor": "rgba(255, 255, 255, 0.7)",
+            "remove": [
+                "select2d",
+                "lasso2d",
+                "zoomIn2d",
+                "zoomOut2d",
+                "autoScale2d",
+                "tableRotation",
+                "resetCameraLastSave3d",
+            ],
+        },
         "xaxis": {"gridcolor": GRID, "linecolor": INK, "zerolinecolor": GRID, "automargin": True, "ticks": "outside"},
         "yaxis": {"gridcolor": GRID, "linecolor": INK, "zerolinecolor": GRID, "automargin": True, "ticks": "outside"},
     }

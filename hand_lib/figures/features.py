@@ -1,0 +1,195 @@
+"""What the features look like, and where a network fails: by viewpoint, and hand by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from hand_lib.figures.charts import _cycle
+from hand_lib.figures.hands import SEEN_FROM, _legend_line, cube_around, hand_traces, set_scene
+from hand_lib.figures.sliders import slider_figure
+from hand_lib.figures.style import SERIES_COLORS, SERIES_DASHES, panels, show_image
+from hand_lib.skeleton import JOINTS, ROOT, WRIST
+
+INDEX_MCP, LITTLE_MCP = JOINTS.index("index MCP"), JOINTS.index("little MCP")
+
+
+def map_sheet(
+    images: Tensor,
+    maps: Tensor,
+    *,
+    titles: Sequence[str] | None = None,
+    points: Tensor | None = None,
+    columns: int = 6,
+    width: float = 6.4,
+    signed: bool = False,
+) -> Figure:
+    """Feature maps, each laid over its picture, cell by cell: dark is nothing, bright is the map's own largest value.
+
+    The cells are drawn where they look, with the centre of cell i of a map of stride s on pixel s·i (see
+    :class:`hand_lib.models.backbone.ResNet`). So the first row and column of cells reach beyond the picture, and the
+    last half cell of the picture belongs to none.
+
+    Args:
+        images: ``(3, H, W)``, one picture under all the maps, or ``(N, 3, H, W)``, one a map.
+        maps: ``(N, h, w)``.
+        titles: one a map.
+        points: ``(N, 2)`` pixels, one marked in each picture, such as the joint that the map belongs to.
+        columns: pictures a line.
+        width: of the sheet, in inches.
+        signed: the maps have negative values too: blue below zero, red above.
+
+    Returns:
+        The figure.
+    """
+    count, rows_of_cells, columns_of_cells = maps.shape
+    pictures = images.expand(count, *images.shape) if images.ndim == 3 else images
+    height_px, width_px = pictures.shape[-2:]
+    down, across = height_px / rows_of_cells, width_px / columns_of_cells
+    extent = (-across / 2, (columns_of_cells - 0.5) * across, (rows_of_cells - 0.5) * down, -down / 2)
+
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    caption = 0.19 if titles is not None else 0.03
+    figure, axes = panels(rows, columns, width=width, height=rows * (width / columns * height_px / width_px + caption))
+    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
+    for i, ax in enumerate(axes.flat):
+        ax.set_axis_off()
+        if i >= count:
+            continue
+        grey = pictures[i].float().mean(0)
+        show_image(ax, grey, cmap="gray", vmin=0.0, vmax=float(grey.max().clamp_min(1e-6)))
+        largest = float(maps[i].detach().abs().max().clamp_min(1e-12))
+        ax.imshow(
+            maps[i].detach().cpu().float().numpy(),
+            cmap="RdBu_r" if signed else "inferno",
+            vmin=-largest if signed else 0.0,
+            vmax=largest,
+            extent=extent,
+            alpha=0.6,
+        )
+        if points is not None:
+            ax.scatter(
+                *points[i].detach().cpu().tolist(), s=26, c="white", edgecolors="black", linewidths=1.0, zorder=3
+            )
+        ax.set_xlim(-0.5, width_px - 0.5)
+        ax.set_ylim(height_px - 0.5, -0.5)
+        if titles is not None:
+            ax.set_title(titles[i], fontsize=8, pad=2)
+    return figure
+
+
+def palm_angle(xyz: Tensor) -> Tensor:
+    """The viewpoint as one number: the angle between the palm's normal and the line of sight, in degrees.
+
+    0: the palm faces the camera. 90: the hand is seen edge on. 180: its back faces the camera.
+
+    Args:
+        xyz: ``(..., 21, 3)`` mm, camera frame, right hands (as crops have them).
+
+    Returns:
+        ``(...)``.
+    """
+    index = xyz[..., INDEX_MCP, :] - xyz[..., WRIST, :]
+    little = xyz[..., LITTLE_MCP, :] - xyz[..., WRIST, :]
+    normal = torch.linalg.cross(index, little)  # out of a right hand's palm
+    to_camera = -xyz[..., ROOT, :]
+    return torch.rad2deg(torch.arccos(torch.cosine_similarity(normal, to_camera, dim=-1).clamp(-1, 1)))
+
+
+def error_by_bin(
+    values: Tensor,
+    errors: Mapping[str, Tensor],
+    *,
+    xlabel: str,
+    ylabel: str = "EPE, mm",
+    bins: int = 6,
+    width: float = 6.0,
+    height: float = 3.2,
+) -> Figure:
+    """How the error depends on something: the mean in bins of as many hands each, with its 95 % interval.
+
+    Args:
+        values: ``(N,)``, a number a hand, such as :func:`palm_angle`.
+        errors: for each name ``(N, 21)`` mm, or ``(N,)`` already averaged over joints.
+        xlabel, ylabel: with their units.
+        bins: how many.
+        width, height: in inches.
+
+    Returns:
+        The figure; each point stands at its bin's mean value.
+    """
+    parts = [part for part in np.array_split(values.detach().cpu().numpy().argsort(kind="stable"), bins) if len(part)]
+    x = [float(values[torch.as_tensor(part)].double().mean()) for part in parts]
+    figure, axes = panels(width=width, height=height)
+    ax = axes[0, 0]
+    for number, (name, given) in enumerate(errors.items()):
+        hands = (given.mean(-1) if given.ndim == 2 else given).detach().cpu().double().numpy()
+        half = [1.96 * hands[part].std(ddof=1) / np.sqrt(len(part)) if len(part) > 1 else 0.0 for part in parts]
+        ax.errorbar(
+            x,
+            [hands[part].mean() for part in parts],
+            yerr=half,
+            color=_cycle(SERIES_COLORS, number),
+            linestyle=_cycle(SERIES_DASHES, number),
+            marker="o",
+            markersize=4,
+            capsize=2,
+            elinewidth=0.9,
+            label=name,
+        )
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set_ylim(bottom=0)
+    if len(errors) > 1:
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(errors))
+    return figure
+
+
+def pair_slider(
+    solid: Tensor,
+    dotted: Tensor,
+    labels: Sequence[str],
+    *,
+    alt: str,
+    names: tuple[str, str] = ("predicted", "true"),
+    titles: Sequence[str] | None = None,
+    prefix: str = "",
+    suffix: str = "",
+    start: int = 0,
+    height: int = 520,
+    seen_from: Sequence[float] = SEEN_FROM,
+) -> go.Figure:
+    """Two 3D hands that both change with the slider, such as the predicted and the true one of each picture.
+
+    Each pair is moved so that the dotted hand's root lies at the origin: hands at other places share one frame.
+
+    Args:
+        solid, dotted: ``(N, 21, 3)`` mm, one a position.
+        labels: one a position.
+        alt: what the figure shows and what the slider changes.
+        names: of the two, for the legend.
+        titles, prefix, suffix, start, height: as in :func:`~hand_lib.figures.sliders.slider_figure`.
+        seen_from: where the eye stands, as in :func:`~hand_lib.figures.hands.hand_3d`.
+
+    Returns:
+        The plotly figure.
+    """
+    origin = dotted[:, ROOT : ROOT + 1]
+    solid, dotted = solid - origin, dotted - origin
+    named = [_legend_line(name, solid=number == 0) for number, name in enumerate(names)]
+    figure = slider_figure(
+        [hand_traces(one) + hand_traces(other, solid=False) + named for one, other in zip(solid, dotted, strict=True)],
+        labels,
+        alt=alt,
+        titles=titles,
+        prefix=prefix,
+        suffix=suffix,
+        start=start,
+        height=height,
+    )
+    return set_scene(figure, cube_around(solid, dotted), seen_from=seen_from)
