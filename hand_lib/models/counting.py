@@ -53,12 +53,14 @@ def count(model: nn.Module, image_size: int) -> Counts:
     image = torch.empty(1, 3, image_size, image_size, device="meta")
     macs = multiply_adds(model, image)
     backbone_macs = multiply_adds(model.backbone, image)
+    transposed = any(isinstance(module, nn.ConvTranspose2d) for module in model.modules())
+    macs_output_grid = multiply_adds(model, image, output_grid=True) if transposed else macs
     return Counts(
         params=params,
         head_params=params - backbone_params,
         macs=macs,
         head_macs=macs - backbone_macs,
-        head_macs_output_grid=multiply_adds(model, image, output_grid=True) - backbone_macs,
+        head_macs_output_grid=macs_output_grid - backbone_macs,
     )
 
 

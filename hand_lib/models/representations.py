@@ -15,7 +15,7 @@ class FeatureMaps(nn.Module):
         return X.flatten(1)
 
 
-class Projection(nn.Sequential):
+class Projection(nn.Module):
     """1×1 convolution, batch normalisation, ReLU: as many maps as G needs, of the kind the backbone's last layer makes.
 
     The paper takes G's maps straight from the backbone, d = c/k a joint. With c = 512 or 2048 channels and k = 21
@@ -25,12 +25,15 @@ class Projection(nn.Sequential):
     """
 
     def __init__(self, *, channels: int, out_channels: int) -> None:
-        super().__init__(
-            nn.Conv2d(channels, out_channels, 1, bias=False),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(),
-        )
-        nn.init.kaiming_normal_(self[0].weight, nonlinearity="relu")
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out_channels, 1, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels)
+        self.relu = nn.ReLU()
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+
+    def forward(self, X: Tensor) -> Tensor:
+        """``(B, channels, h, w)`` to ``(B, out_channels, h, w)``."""
+        return self.relu(self.bn(self.conv(X)))
 
 
 class GlobalAverage(nn.Module):
