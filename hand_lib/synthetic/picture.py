@@ -149,94 +149,112 @@ def _step(value: Tensor, edge: float | Tensor, width: float | Tensor) -> Tensor:
 
 
 def _skin_colour(
-    surface: HandSurface, skin: Skin, shape_thickness: Tensor, owner: Tensor, part: Tensor, detail: Tensor
+    surface: HandSurface, skin: Skin, owner: Tensor, part: Tensor, detail: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Albedo (P, 3) and gloss (P,) of skin and nails at P points.
+    """Albedo (3, P) and gloss (P,) of skin and nails at P points.
 
     Args:
-        owner: (P,) row of ``skin``. part: (P,). detail: (P, 8) resting place, palmar, grain, interpolated.
+        owner: (P,) row of ``skin``. part: (P,). detail: (8, P) resting place, palmar, grain, interpolated.
     """
-    place, palmar, grain = detail[:, :3], _step(detail[:, 3], 0.5, 0.55)[:, None], detail[:, 4:8]
-    local = ((place - surface.part_origin[part])[:, None] @ surface.part_rotation[part])[:, 0]
-    x, y, z = local.unbind(1)
-    device = place.device
-    finger = part < PALM_PART
-    bone = torch.cat([SEGMENTS.flip(1).flatten(), torch.tensor([60.0, 60.0])]).to(device)[part]
-    width = torch.cat([RADII[:, 1:].flip(1).flatten(), torch.tensor([40.0, 40.0])]).to(device)[part]
-    segment = part % 3
+    device = detail.device
+    px, py, pz = detail[0], detail[1], detail[2]
+    palmar = _step(detail[3], 0.5, 0.55)
+    # Per part: its resting frame, the length of its bone and the thickness of its end.
+    bone = torch.cat([SEGMENTS.flip(1).flatten(), torch.tensor([60.0, 60.0])]).to(device)
+    width = torch.cat([RADII[:, 1:].flip(1).flatten(), torch.tensor([40.0, 40.0])]).to(device)
+    turn = surface.part_rotation.transpose(1, 2)
+    table = torch.cat([turn.flatten(1), -(turn @ surface.part_origin[..., None])[..., 0], bone[:, None], width[:, None]], 1)
+    t = table.index_select(0, part).t()
+    x, y, z = (t[3 * i] * px + t[3 * i + 1] * py + t[3 * i + 2] * pz + t[9 + i] for i in range(3))
+    bone, width = t[12], t[13]
+    finger, segment = part < PALM_PART, part % 3
+    end = finger & (segment == 0)
+    # Per person.
+    people = torch.cat(
+        [skin.back, skin.palm, skin.nail, skin.tone[:, None], skin.mottle, skin.gloss[:, None], skin.nail_gloss[:, None]], 1
+    )
+    people = people.index_select(0, owner).t()
+    back, palm, plate, tone, mottle, gloss, nail_gloss = people.split([3, 3, 3, 1, 4, 1, 1])
+    tone, gloss, nail_gloss = tone[0], gloss[0], nail_gloss[0]
 
-    back, palm = skin.back[owner], skin.palm[owner]
-    albedo = back + palmar * (palm - back)
-    # Mottling, and more blood at finger tips and knuckles.
-    tone = skin.tone[owner]
-    patch = (grain * skin.mottle[owner]).sum(1)
+    # Mottling, more blood at finger tips and knuckles, darker knuckles.
+    patch = (detail[4:] * mottle).sum(0)
     near_joint = torch.exp(-((y / 6.5) ** 2)) * finger
-    tip = _step(y, bone * 0.7, 9.0) * (finger & (segment == 0))
+    tip = _step(y, bone * 0.7, 9.0) * end
     warmth = patch + 0.05 * tip + 0.04 * near_joint * (1 - tone)
-    darker = 1.0 - (0.10 + 0.12 * tone) * near_joint * (1 - palmar[:, 0]) * (z < 0)
+    dorsal = 1 - palmar
+    darker = 1.0 - (0.10 + 0.12 * tone) * near_joint * dorsal
     # Creases: across the palmar side of the finger joints, wrinkles on the back of them, three lines in the palm.
-    crease_at = torch.minimum((y - torch.where(segment == 2, 0.45 * bone, 0.0)).abs(), torch.where(segment == 0, 99.0, (y - bone).abs()))
-    line = torch.exp(-((crease_at / 0.75) ** 2)) * palmar[:, 0] * finger
+    crease = (y - torch.where(segment == 2, 0.45 * bone, 0.0)).abs()
+    crease = torch.where(segment == 0, crease, torch.minimum(crease, (y - bone).abs()))
     wrinkled = torch.where(segment == 1, y, torch.where(segment == 2, y - bone, y * 1.6))
-    line = line + 0.55 * torch.exp(-((wrinkled / 4.0) ** 2)) * torch.cos(wrinkled * 2.6).clamp(min=0) ** 2 * (1 - palmar[:, 0]) * finger
-    px, py = place[:, 0], place[:, 1]
+    wrinkle = torch.exp(-((wrinkled / 4.0) ** 2)) * torch.cos(wrinkled * 2.6).clamp(min=0) ** 2
+    line = (torch.exp(-((crease / 0.75) ** 2)) * palmar + 0.55 * wrinkle * dorsal) * finger
     life = (((px - 35.0) ** 2 + (py - 27.0) ** 2).sqrt() - 37.0).abs() + 99.0 * ((py < 4) | (py > 64) | (px > 30))
     heart = (py - (62.6 + 0.45 * (px + 10) + 0.0125 * (px + 10) ** 2)).abs() * 0.9 + 99.0 * ((px > 11) | (px < -38))
     head = (py - (52.0 + 0.5 * px - 0.004 * px * px)).abs() * 0.9 + 99.0 * ((px > 21) | (px < -23))
     palm_line = torch.exp(-((torch.minimum(torch.minimum(life, heart), head) / 1.1) ** 2))
-    line = line + 0.6 * palm_line * palmar[:, 0] * ((part == PALM_PART) | (part == 2))
-    ink = (0.30 + 0.22 * tone) * line
-    albedo = albedo * (darker * (1.0 - ink))[:, None]
-    albedo = albedo * (1.0 + warmth[:, None] * torch.tensor([0.8, -0.9, -0.7], device=device) + 0.5 * patch[:, None])
+    line = line + 0.6 * palm_line * palmar * ((part == PALM_PART) | (part == 2))
+    darker = darker * (1.0 - (0.30 + 0.22 * tone) * line)
 
-    # Nails: a rounded rectangle on the back of the last segment.
+    # Nails: a rounded rectangle on the back of the last segment, with a rim and a pale edge.
     nail_x, nail_y = x / (0.80 * width), (y - 0.80 * bone) / (0.36 * bone)
     inside = 1.0 - (nail_x.square().square() + nail_y.square().square()).sqrt()
-    nail = _step(inside, 0.0, 0.16) * _step(-z, 0.15 * width, 0.2 * width) * (finger & (segment == 0))
-    rim = torch.exp(-((inside / 0.12) ** 2)) * (finger & (segment == 0)) * (z < 0) * _step(-z, 0.2 * width, 0.2 * width)
-    white = _step(nail_y, 0.74, 0.12)[:, None]
-    plate = skin.nail[owner]
-    plate = plate + white * 0.35 * (plate.amax(1, keepdim=True) * 1.15 - plate)
-    albedo = albedo * (1 - 0.28 * rim[:, None])
-    albedo = albedo + nail[:, None] * (plate - albedo)
-    gloss = skin.gloss[owner]
-    gloss = gloss + nail * (skin.nail_gloss[owner] - gloss)
-    return albedo.clamp(0.004, 0.95), gloss
+    on_back = _step(-z, 0.17 * width, 0.2 * width) * end
+    nail = _step(inside, 0.0, 0.16) * on_back
+    darker = darker * (1 - 0.28 * torch.exp(-((inside / 0.12) ** 2)) * on_back)
+    white = 0.35 * _step(nail_y, 0.74, 0.12)
+    plate = plate + white * (plate.amax(0) * 1.15 - plate)
+
+    blush = torch.tensor([0.8, -0.9, -0.7], device=device)[:, None]
+    albedo = (back + palmar * (palm - back)) * (darker * (1.0 + 0.5 * patch)) * (1.0 + warmth * blush)
+    albedo = albedo + nail * (plate - albedo)
+    gloss = gloss + nail * (nail_gloss - gloss)
+    return albedo.clamp_(0.004, 0.95), gloss
 
 
 def _light(
     scene: SceneParameters, image: Tensor, place: Tensor, normal: Tensor, albedo: Tensor, gloss: Tensor,
     flesh: Tensor, shade: Tensor, lit: Tensor,
 ) -> Tensor:  # fmt: skip
-    """Linear RGB (P, 3) that leaves P points towards the camera."""
-    view = -place / place.norm(dim=1, keepdim=True)
-    key = scene.key[image]
-    facing = (normal * key).sum(1)
-    # Light bleeds through flesh past the terminator, red farthest: a wrapped cosine with one wrap a colour.
-    wrap = torch.tensor([0.30, 0.14, 0.10], device=place.device) * flesh[:, None]
-    diffuse = ((facing[:, None] + wrap) / (1 + wrap)).clamp(min=0)
-    lit3 = lit[:, None] ** (1.0 - 0.45 * wrap / 0.3)
+    """Linear RGB (3, P) that leaves P points towards the camera; vectors and colours are (3, P)."""
+    lamps = torch.cat([scene.key, scene.key_color, scene.fill_dir, scene.fill_color, scene.sky, scene.ground], 1)
+    key, key_color, fill_dir, fill_color, sky, ground = lamps.index_select(0, image).t().split(3)
+
+    def dot(a: Tensor, b: Tensor) -> Tensor:
+        return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+    view = place * -(dot(place, place).rsqrt())
+    facing = dot(normal, key)
     half = key + view
-    half = half / half.norm(dim=1, keepdim=True)
-    sharp = (normal * half).sum(1).clamp(min=0)
-    highlight = 0.055 * sharp**10 + 0.07 * sharp**40
-    rim = (1 - (normal * view).sum(1).clamp(0, 1)) ** 4
-    fill = (normal * scene.fill_dir[image]).sum(1).clamp(min=0)
-    up = (0.5 - 0.5 * normal[:, 1])[:, None]
-    sky, ground = scene.sky[image], scene.ground[image]
-    ambient = ground + up * (sky - ground)
-    open_ = (1.0 - shade)[:, None]
-    # Shaded flesh is lit by flesh: crevices turn redder, not only darker.
-    open_rgb = open_ ** (1.0 - 0.25 * wrap / 0.3)
-    key_color = scene.key_color[image]
-    light = key_color * diffuse * lit3 * (0.55 + 0.45 * open_) + scene.fill_color[image] * fill[:, None] * open_ + ambient * open_rgb
-    shine = (gloss * lit * (facing > 0) * highlight)[:, None] * key_color + (0.10 * gloss * rim)[:, None] * sky * open_
-    return albedo * light + shine
+    sharp = (dot(normal, half) * dot(half, half).rsqrt()).clamp_(min=0)
+    sharp8 = sharp.square().square().square()
+    highlight = 0.055 * sharp8 + 0.07 * sharp8.square().square() * sharp8
+    rim = (1 - dot(normal, view).clamp(0, 1)).square().square()
+    fill = dot(normal, fill_dir).clamp(min=0)
+    up = 0.5 - 0.5 * normal[1]
+    open_ = 1.0 - shade
+    # Shaded flesh is lit by flesh, and light bleeds through it past the terminator, red farthest: a wrapped cosine
+    # with one wrap a colour, and shadows and crevices that turn redder, not only darker.
+    soft_lit, soft_open = lit.sqrt(), open_.sqrt()
+    shine = gloss * (lit * (facing > 0) * highlight)
+    glance = 0.10 * gloss * rim * open_
+    direct = 0.55 + 0.45 * open_
+    channels = []
+    for c, (wrap, bleed) in enumerate(((0.30, 0.9), (0.14, 0.42), (0.10, 0.3))):
+        wrap, bleed = wrap * flesh, bleed * flesh
+        diffuse = ((facing + wrap) / (1 + wrap)).clamp_(min=0) * (lit + bleed * 0.7 * (soft_lit - lit)) * direct
+        ambient = (ground[c] + up * (sky[c] - ground[c])) * (open_ + 0.5 * bleed * (soft_open - open_))
+        light = key_color[c] * diffuse + fill_color[c] * (fill * open_) + ambient
+        channels.append(albedo[c] * light + shine * key_color[c] + glance * sky[c])
+    return torch.stack(channels)
 
 
 def _second_nearest(block: Tensor) -> Tensor:
-    """(B, S, 2, S, 2) to (B, S, S): the second largest of each 2 × 2 block."""
-    a, b, c, d = block[:, :, 0, :, 0], block[:, :, 0, :, 1], block[:, :, 1, :, 0], block[:, :, 1, :, 1]
+    """(N, 4) to (N,): the second largest of each row; of one sample, that one."""
+    if block.shape[1] == 1:
+        return block[:, 0]
+    a, b, c, d = block.unbind(1)
     ab, cd = torch.maximum(a, b), torch.maximum(c, d)
     return torch.maximum(torch.minimum(ab, cd), torch.maximum(torch.minimum(a, b), torch.minimum(c, d)))
 
@@ -351,20 +369,19 @@ def render_scene(
     number = len(camera)
 
     def to_screen(points: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, V) to pixels of the fine grid (N, V, 2) and inverse depths (N, V), 0 for points too near."""
+        """(N, 3, V) to pixels of the fine grid (N, 2, V) and inverse depths (N, V), 0 for points too near."""
         z = points[:, 2]
         inverse = 1.0 / z.clamp(min=1.0)
         pixel = points[:, :2] * (inverse * focal[image, None])[:, None] + centre[image, :, None]
         pixel = (pixel + 0.5) * supersample - 0.5
-        return pixel.transpose(1, 2).contiguous(), torch.where(z > 40.0, inverse, 0.0)
+        return pixel, torch.where(z > 40.0, inverse, 0.0)
 
     screen, inverse = to_screen(camera, picture_of)
     keys = torch.zeros(batch, fine, fine, dtype=torch.long, device=device)
     rasterise(keys, screen, inverse, surface.faces, picture_of)
 
-    all_points = camera.transpose(1, 2).reshape(-1, 3)
-    all_normals = normals.transpose(1, 2).reshape(-1, 3)
-    all_screen, all_inverse = screen.view(-1, 2), inverse.view(-1)
+    # One row for each vertex: where it is on the screen, and its normal.
+    table = torch.cat([screen, inverse[:, None], normals], 1).transpose(1, 2).reshape(-1, 6)
     triangles = len(surface.faces)
     object_rows = torch.nonzero(scene.has_object)[:, 0]
     first_object = number * triangles
@@ -372,10 +389,8 @@ def render_scene(
         object_points, object_normals, object_faces = _objects(scene, object_rows, xyz, hand_size)
         object_screen, object_inverse = to_screen(object_points.transpose(1, 2), object_rows)
         rasterise(keys, object_screen, object_inverse, object_faces, object_rows, first_id=first_object)
-        all_points = torch.cat([all_points, object_points.reshape(-1, 3)])
-        all_normals = torch.cat([all_normals, object_normals.reshape(-1, 3)])
-        all_screen = torch.cat([all_screen, object_screen.view(-1, 2)])
-        all_inverse = torch.cat([all_inverse, object_inverse.view(-1)])
+        rows = torch.cat([object_screen, object_inverse[:, None], object_normals.transpose(1, 2)], 1)
+        table = torch.cat([table, rows.transpose(1, 2).reshape(-1, 6)])
 
     # Shadow map of this hand and its object, seen from the key light; w is the height towards the light.
     side = size if size <= 128 else 128
@@ -389,74 +404,82 @@ def render_scene(
     light = basis @ (camera[:batch] - middle_camera)  # (B, 3, V)
     low_l, high_l = light[:, :2, own].amin(2) - 12.0, light[:, :2, own].amax(2) + 12.0
     texel = side / (high_l - low_l).amax(1)
-    light_xy = ((light[:, :2] - low_l[..., None]) * texel[:, None, None]).transpose(1, 2).contiguous()
+    light_xy = (light[:, :2] - low_l[..., None]) * texel[:, None, None]
     shadows = torch.zeros(batch, side, side, device=device)
     lift_w = 1000.0
     rasterise_depth(shadows, light_xy, light[:, 2] + lift_w, surface.faces, picture_of[:batch])
     if len(object_rows):
         object_light = basis[object_rows] @ (object_points.transpose(1, 2) - middle_camera[object_rows])
-        object_xy = ((object_light[:, :2] - low_l[object_rows][..., None]) * texel[object_rows, None, None]).transpose(1, 2)
-        rasterise_depth(shadows, object_xy.contiguous(), object_light[:, 2] + lift_w, object_faces, object_rows)
+        object_xy = (object_light[:, :2] - low_l[object_rows][..., None]) * texel[object_rows, None, None]
+        rasterise_depth(shadows, object_xy, object_light[:, 2] + lift_w, object_faces, object_rows)
 
-    # Deferred shading: only pixels that show something.
-    flat = torch.nonzero(keys.view(-1))[:, 0]
-    key = keys.view(-1)[flat]
+    # Deferred shading, only where there is something. A pixel whose samples lie on one smooth piece of surface is
+    # shaded once, in its middle; at edges every sample is shaded.
+    blocks = keys.view(batch, size, supersample, size, supersample).transpose(2, 3).reshape(-1, supersample**2)
+    nearest_key, farthest_key = blocks.amax(1), blocks.amin(1)
+    near, far = ((k >> 32).to(torch.int32).view(torch.float32) for k in (nearest_key, farthest_key))
+    slope = (near - far).view(batch, -1) * focal[:, None]
+    smooth = (slope < 1.5 * near.view(batch, -1)).view(-1) & (farthest_key > 0)
+    once = torch.nonzero(smooth)[:, 0]
+    samples = torch.nonzero((blocks * ~smooth[:, None]).view(-1))[:, 0]
+    key = torch.cat([nearest_key.index_select(0, once), blocks.view(-1).index_select(0, samples)])
+    pixel = torch.cat([once, torch.div(samples, supersample**2, rounding_mode="floor")])
+    slot = torch.cat([once * supersample**2, samples])
+    share = torch.cat([torch.ones(len(once), device=device), torch.full((len(samples),), supersample**-2.0, device=device)])
     triangle = (key & 0xFFFFFFFF) - 1
-    image = torch.div(flat, fine * fine, rounding_mode="floor")
-    rest = flat - image * (fine * fine)
-    v = torch.div(rest, fine, rounding_mode="floor")
-    u = rest - v * fine
+    image = torch.div(pixel, size * size, rounding_mode="floor")
+    rest = pixel - image * (size * size)
+    row = torch.div(rest, size, rounding_mode="floor")
+    u, v = (rest - row * size).float(), row.float()  # pixels; then the sample's place within
+    within = (slot - pixel * supersample**2)[len(once) :]
+    down_, right_ = torch.div(within, supersample, rounding_mode="floor"), within % supersample
+    u[len(once) :] += (right_ + 0.5) / supersample - 0.5
+    v[len(once) :] += (down_ + 0.5) / supersample - 0.5
     is_hand = triangle < first_object
     owner = torch.div(triangle, triangles, rounding_mode="floor").clamp(max=number - 1)
     face = triangle - owner * triangles
+    hand_face = surface.faces.index_select(0, face.clamp(max=triangles - 1))
+    corner = hand_face + (owner * count)[:, None]
     if len(object_rows):
-        hand_face = surface.faces[face.clamp(max=triangles - 1)]
         object_triangle = (triangle - first_object).clamp(min=0)
         which = torch.div(object_triangle, len(object_faces), rounding_mode="floor")
-        object_vertex = object_faces[object_triangle - which * len(object_faces)] + (
-            number * count + which * object_points.shape[1]
-        )[:, None]
-        corner = torch.where(is_hand[:, None], hand_face + (owner * count)[:, None], object_vertex)
-    else:
-        hand_face = surface.faces[face]
-        corner = hand_face + (owner * count)[:, None]
-    weights, z = barycentric(all_screen[corner], all_inverse[corner], u.to(torch.float32), v.to(torch.float32))
-    weights = weights.clamp(-0.5, 1.5)
-    normal = (weights[:, None] @ all_normals[corner])[:, 0]
-    normal = normal / normal.norm(dim=1, keepdim=True).clamp(min=1e-6)
-    place = torch.stack(
-        [
-            (((u + 0.5) / supersample - 0.5) - centre[image, 0]) * z / focal[image],
-            (((v + 0.5) / supersample - 0.5) - centre[image, 1]) * z / focal[image],
-            z,
-        ],
-        1,
-    )
+        object_vertex = object_faces[object_triangle - which * len(object_faces)]
+        object_vertex = object_vertex + (number * count + which * object_points.shape[1])[:, None]
+        corner = torch.where(is_hand[:, None], corner, object_vertex)
+    corners = [table.index_select(0, corner[:, i]).t() for i in range(3)]  # three of (6, P)
+    x, y, w = (torch.stack([c[i] for c in corners]) for i in range(3))
+    weights, z = barycentric(x, y, w, (u + 0.5) * supersample - 0.5, (v + 0.5) * supersample - 0.5)
+    weights = weights.clamp_(-0.5, 1.5)
+    normal = weights[0] * corners[0][3:] + weights[1] * corners[1][3:] + weights[2] * corners[2][3:]
+    normal = normal / normal.square().sum(0).clamp(min=1e-12).sqrt()  # (3, P)
+    per_image = torch.cat([focal[:, None], centre], 1).index_select(0, image).t()
+    place = torch.stack([(u - per_image[1]) * z / per_image[0], (v - per_image[2]) * z / per_image[0], z])  # (3, P)
 
     detail_table = torch.cat([surface.vertices, surface.palmar, surface.grain], 1)
     hand_pixels = torch.nonzero(is_hand)[:, 0] if len(object_rows) else slice(None)
-    hand_corner, hand_weights = hand_face[hand_pixels], weights[hand_pixels]
-    detail = (hand_weights[:, None] @ detail_table[hand_corner])[:, 0]
-    nearest = hand_weights.argmax(1, keepdim=True)
-    part = surface.part[hand_corner.gather(1, nearest)[:, 0]]
+    hand_face, hand_weights = hand_face[hand_pixels], weights[:, hand_pixels]
+    detail = sum(hand_weights[i] * detail_table.index_select(0, hand_face[:, i]).t() for i in range(3))  # (8, P)
+    nearest = hand_weights.argmax(0)[:, None]
+    part = surface.part.index_select(0, hand_face.gather(1, nearest)[:, 0])
     hand_owner = owner[hand_pixels]
-    colour, shine = _skin_colour(surface, skin, thickness, hand_owner, part, detail)
+    colour, shine = _skin_colour(surface, skin, hand_owner, part, detail)
     # Sleeves, on the arm behind the cuff. The bystander wears the same cloth.
     image_of_hand = image[hand_pixels]
-    cuff = scene.cuff[image_of_hand]
-    sleeved = (part == FOREARM_PART) & (-detail[:, 1] > cuff)
-    weave = scene.weave[image_of_hand]
-    stripe = (torch.remainder(-detail[:, 1] / weave[:, 0], 1.0) < weave[:, 1]).float()[:, None]
-    cloth = scene.cloth[image_of_hand]
-    cloth = cloth[:, 0] + stripe * (cloth[:, 1] - cloth[:, 0])
-    hem = 1.0 - 0.45 * torch.exp(-(((-detail[:, 1] - cuff).clamp(-1e3, 1e3) / 2.0) ** 2))
-    colour = torch.where(sleeved[:, None], cloth, colour) * torch.where(part == FOREARM_PART, hem, 1.0)[:, None]
+    cloth = torch.cat([scene.cuff[:, None].clamp(max=1e6), scene.weave, scene.cloth.flatten(1)], 1)
+    cuff, period, band, *cloth = cloth.index_select(0, image_of_hand).t()
+    up_arm = -detail[1]
+    arm_pixel = part == FOREARM_PART
+    sleeved = arm_pixel & (up_arm > cuff)
+    striped = torch.remainder(up_arm / period, 1.0) < band
+    cloth = torch.stack([torch.where(striped, b, a) for a, b in zip(cloth[:3], cloth[3:], strict=True)])
+    hem = torch.where(arm_pixel, 1.0 - 0.45 * torch.exp(-(((up_arm - cuff) / 2.0) ** 2)), 1.0)
+    colour = torch.where(sleeved, cloth, colour) * hem
     shine = torch.where(sleeved, 0.0, shine)
     flesh_hand = (~sleeved).float()
     code_hand = torch.where(hand_owner < batch, part + 1, _OTHER)
     if len(object_rows):
-        albedo = scene.object_color[image].clone()
-        albedo[hand_pixels] = colour
+        albedo = scene.object_color.index_select(0, image).t().contiguous()
+        albedo[:, hand_pixels] = colour
         gloss = torch.full_like(z, 0.8)
         gloss[hand_pixels] = shine
         flesh = torch.zeros_like(z)
@@ -467,40 +490,39 @@ def render_scene(
         albedo, gloss, flesh, code = colour, shine, flesh_hand, code_hand
 
     # Shade in crevices, from the depth map of whole pixels.
-    nearest_key = keys.view(batch, size, supersample, size, supersample).amax((2, 4)) if supersample > 1 else keys
-    coarse = 1.0 / (nearest_key >> 32).to(torch.int32).view(torch.float32)
-    crevice = crevice_shade(coarse, radius=max(2, size // 20), reach=26.0)
-    pixel = (image * size + torch.div(v, supersample, rounding_mode="floor")) * size + torch.div(
-        u, supersample, rounding_mode="floor"
+    crevice = crevice_shade((1.0 / near).view(batch, size, size), radius=max(2, size // 20), reach=26.0)
+    shade = 0.75 * crevice.view(-1).index_select(0, pixel)
+    # The camera's frame and the light's differ by a rotation: one affine map to texels and height for each picture.
+    to_light = torch.cat([basis[:, :2] * texel[:, None, None], basis[:, 2:]], 1)
+    shift = -(to_light @ middle_camera)[..., 0]
+    shift = shift + torch.cat([-low_l * texel[:, None], torch.full_like(texel[:, None], lift_w)], 1)
+    to_light = torch.cat([to_light.flatten(1), shift], 1).index_select(0, image).t()  # (12, P)
+    texel_u, texel_v, height = (
+        to_light[3 * i] * place[0] + to_light[3 * i + 1] * place[1] + to_light[3 * i + 2] * place[2] + to_light[9 + i]
+        for i in range(3)
     )
-    shade = 0.75 * crevice.view(-1)[pixel]
-    at_light = (basis[image] @ (place - scene.place[image])[..., None])[..., 0]
-    texels = (at_light[:, :2] - low_l[image]) * texel[image, None]
-    lit = soft_shadow(shadows, image, texels[:, 0], texels[:, 1], at_light[:, 2] + lift_w, bias=3.0, softness=5.0)
-    radiance = _light(scene, image, place, normal, albedo, gloss, flesh, shade, lit)
+    lit = soft_shadow(shadows, image, texel_u, texel_v, height, bias=3.0, softness=5.0)
+    radiance = _light(scene, image, place, normal, albedo, gloss, flesh, shade, lit)  # (3, P)
 
     # Exposure: half-way between a fixed one and one that would make every hand equally bright.
-    luminance = radiance @ torch.tensor([0.25, 0.6, 0.15], device=device)
-    mine = ((code > 0) & (code < _OTHER)).float()
-    total = torch.zeros(batch, device=device, dtype=torch.float64).index_add_(0, image, (luminance * mine).double())
-    seen = torch.zeros(batch, device=device, dtype=torch.float64).index_add_(0, image, mine.double())
-    mean = (total / seen.clamp(min=1)).float().clamp(min=0.01)
+    luminance = 0.25 * radiance[0] + 0.6 * radiance[1] + 0.15 * radiance[2]
+    mine = ((code > 0) & (code < _OTHER)) * share
+    total = torch.zeros(batch, 2, device=device, dtype=torch.float64)
+    total.index_add_(0, image, torch.stack([luminance * mine, mine], 1).double())
+    mean = (total[:, 0] / total[:, 1].clamp(min=1e-3)).float().clamp(min=0.01)
     gain = scene.exposure * 0.30 / mean * (mean / 0.30) ** 0.45
 
-    buffer = torch.zeros(batch * fine * fine, 4, device=device)
-    buffer[flat] = torch.cat([radiance * gain[image, None], torch.ones_like(z)[:, None]], 1)
-    buffer = buffer.view(batch, fine, fine, 4).permute(0, 3, 1, 2)
-    if supersample > 1:
-        buffer = torch.nn.functional.avg_pool2d(buffer, supersample)
+    buffer = torch.zeros(batch * size * size * supersample**2, 4, device=device)
+    buffer[slot] = torch.cat([radiance * (gain.index_select(0, image) * share), share[None]]).t()
+    buffer = buffer.view(batch, size, size, supersample**2, 4).sum(3).permute(0, 3, 1, 2)
     picture = backgrounds(scene, size) * (1.0 - buffer[:, 3:]) + buffer[:, :3]
     picture = _motion_blur(picture, scene.blur)
     picture = _develop(picture, scene)
 
     # Annotations: a pixel belongs to what covers it at least half.
-    codes = torch.zeros_like(keys)
-    codes.view(-1)[flat] = ((key >> 32) << 32) | code
-    if supersample > 1:
-        codes = _second_nearest(codes.view(batch, size, 2, size, 2))
+    codes = torch.zeros_like(blocks)
+    codes.view(-1)[slot] = ((key >> 32) << 32) | code
+    codes = torch.where(smooth, codes[:, 0], _second_nearest(codes)).view(batch, size, size)
     depth_map = (codes >> 32).to(torch.int32).view(torch.float32)
     depth_map = torch.where(depth_map > 0, 1.0 / depth_map, 0.0)
     codes = codes & 0xFF

@@ -16,115 +16,124 @@ _EDGE = 1e-4  # pixels on a shared edge belong to both triangles: no pinholes fr
 
 
 def _fragments(xy: Tensor, w: Tensor, height: int, width: int):
-    """Yield (triangle row, u, v, w) of the pixels covered by triangles xy (T, 3, 2), inverse depths w (T, 3)."""
-    low = torch.ceil(xy.amin(1) - _EDGE).clamp_(min=0)
-    high = torch.floor(xy.amax(1) + _EDGE)
-    high = torch.minimum(high, high.new_tensor([width - 1, height - 1]))
-    extent = (high - low).amax(1) + 1
-    nonempty = (high >= low).all(1)
-    largest = int(extent.max().item()) if len(extent) else 0
+    """Yield (triangle row, pixel number in the picture, w) of the pixels that triangles cover.
+
+    ``xy`` is ``(6, T)``: x and y of the first, second, third corner; ``w`` is ``(3, T)``.
+    """
+    x, y = xy[0::2], xy[1::2]
+    low = torch.stack([x.amin(0), y.amin(0)]).sub_(_EDGE).ceil_().clamp_(min=0)  # (2, T)
+    high = torch.stack([x.amax(0).clamp_(max=width - 1), y.amax(0).clamp_(max=height - 1)]).add_(_EDGE).floor_()
+    extent = high - low
+    nonempty = extent.amin(0) >= 0
+    extent = torch.where(nonempty, extent.amax(0) + 1, 0.0)
+    largest = int(extent.max().item()) if xy.shape[1] else 0
     smallest = 0
     for size in _BOX_SIZES:
-        rows = torch.nonzero(nonempty & (extent > smallest) & (extent <= size))[:, 0]
-        smallest = size
-        if len(rows):
-            per_chunk = max(1, (1 << 21) // (size * size))
-            for part in rows.split(per_chunk):
-                yield part, *_cover(xy[part], w[part], low[part], size, height, width)
-        if size >= largest:
+        if smallest >= largest:
             return
+        rows = torch.nonzero((extent > smallest) & (extent <= size))[:, 0]
+        smallest = size
+        for part in rows.split(max(1, (1 << 20) // (size * size))) if len(rows) else ():
+            row, pixel, value = _cover(
+                xy.index_select(1, part), w.index_select(1, part), low.index_select(1, part), size, height, width
+            )
+            yield part.index_select(0, row), pixel, value
 
 
-def _cover(xy: Tensor, w: Tensor, low: Tensor, size: int, height: int, width: int):
-    grid = torch.arange(size, device=xy.device, dtype=xy.dtype)
-    local = xy - low[:, None]  # small numbers: precise, and the same wherever the triangle lies
-    (x0, y0), (x1, y1), (x2, y2) = (local[:, i].unbind(1) for i in range(3))
-    area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-    inverse = 1.0 / area
+def _cover(xy: Tensor, w: Tensor, low: Tensor, size: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    # Small numbers relative to the box's corner: precise, and the same wherever the triangle lies.
+    x0, y0, x1, y1, x2, y2 = (xy.view(3, 2, -1) - low).view(6, -1)
+    inverse = 1.0 / ((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0))
     a1, b1 = (y2 - y0) * inverse, (x0 - x2) * inverse
     a2, b2 = (y0 - y1) * inverse, (x1 - x0) * inverse
     c1, c2 = -(a1 * x0 + b1 * y0), -(a2 * x0 + b2 * y0)
-    l1 = ((b1[:, None] * grid + c1[:, None])[:, :, None] + (a1[:, None] * grid)[:, None]).flatten(1)  # (T, size²)
-    l2 = ((b2[:, None] * grid + c2[:, None])[:, :, None] + (a2[:, None] * grid)[:, None]).flatten(1)
+    grid = torch.arange(size, device=xy.device, dtype=xy.dtype)
+    gx, gy = grid[None, :, None], grid[:, None, None]
+    l1 = (b1 * gy + c1) + a1 * gx  # (size, size, T)
+    l2 = (b2 * gy + c2) + a2 * gx
     hit = torch.minimum(torch.minimum(l1, l2), 1.0 - l1 - l2) >= -_EDGE
-    flat = torch.nonzero(hit.flatten())[:, 0]
-    row = torch.div(flat, size * size, rounding_mode="floor")
-    cell = flat - row * (size * size)
-    dv = torch.div(cell, size, rounding_mode="floor")
-    u = low[row, 0].long() + (cell - dv * size)
-    v = low[row, 1].long() + dv
-    inside = (u < width) & (v < height)
-    if not bool(inside.all()):
-        row, u, v, flat = row[inside], u[inside], v[inside], flat[inside]
-    wa, wb, wc = w[:, 0], w[:, 1] - w[:, 0], w[:, 2] - w[:, 0]
-    value = wa[row] + l1.flatten()[flat] * wb[row] + l2.flatten()[flat] * wc[row]
-    return row, u, v, value
+    count = xy.shape[1]
+    # Boxes at the border may reach over it.
+    over = (low[0] + size > width) | (low[1] + size > height)
+    if bool(over.any()):
+        hit &= (low[0] + gx < width) & (low[1] + gy < height)
+    flat = torch.nonzero(hit.view(-1))[:, 0]
+    cell = torch.div(flat, count, rounding_mode="floor")
+    row = flat - cell * count
+    w0, w1, w2 = w[0].index_select(0, row), w[1].index_select(0, row), w[2].index_select(0, row)
+    value = w0 + l1.view(-1).index_select(0, flat) * (w1 - w0) + l2.view(-1).index_select(0, flat) * (w2 - w0)
+    offset = torch.arange(size, device=xy.device)
+    offset = (offset[:, None] * width + offset).view(-1)
+    origin = (low[1] * width + low[0]).long()
+    return row, origin.index_select(0, row) + offset.index_select(0, cell), value
 
 
-def front_facing(xy: Tensor, faces: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
-    """Meshes (N, V, 2), faces (T, 3), inverse depths (N, V): mesh and face numbers of the triangles to draw."""
-    corner = xy[:, faces]  # (N, T, 3, 2)
-    e1, e2 = corner[:, :, 1] - corner[:, :, 0], corner[:, :, 2] - corner[:, :, 0]
-    area = e1[..., 0] * e2[..., 1] - e1[..., 1] * e2[..., 0]
+def front_facing(xy: Tensor, w: Tensor, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The triangles that look at the camera.
+
+    Args:
+        xy: ``(N, 2, V)`` vertices in pixels. w: ``(N, V)`` inverse depths. faces: ``(T, 3)``.
+
+    Returns:
+        their numbers ``mesh · T + face`` ``(M,)``, corners ``(6, M)`` as x, y of each, and inverse depths ``(3, M)``.
+    """
+    meshes, _, count = xy.shape
+    order = faces.t().reshape(-1)
+    table = torch.cat([xy, w[:, None]], 1).transpose(0, 1).reshape(3 * meshes, count)
+    x, y, d = table.index_select(1, order).view(3, meshes, 3, -1)  # each (N, 3, T)
+    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0])
     # v runs down, so triangles that are anticlockwise from outside are clockwise here. w ≤ 0 is behind the camera.
-    return torch.nonzero((area < -1e-7) & (w[:, faces].amin(-1) > 0), as_tuple=True)
+    keep = torch.nonzero(((area < -1e-7) & (d.amin(1) > 0)).view(-1))[:, 0]
+    corners = torch.stack([x, y], 2).view(meshes, 6, -1).transpose(0, 1).reshape(6, -1).index_select(1, keep)
+    return keep, corners, d.transpose(0, 1).reshape(3, -1).index_select(1, keep)
 
 
-def rasterise(
-    keys: Tensor, xy: Tensor, w: Tensor, faces: Tensor, image: Tensor, *, first_id: int = 0
-) -> None:
+def rasterise(keys: Tensor, xy: Tensor, w: Tensor, faces: Tensor, image: Tensor, *, first_id: int = 0) -> None:
     """Draw meshes into a buffer of keys.
 
     Args:
         keys: ``(B, H, W)`` int64, changed in place: ``inverse depth bits << 32 | triangle number + 1``, 0 where
             nothing has been drawn. Triangle ``t`` of mesh ``n`` has the number ``first_id + n·T + t``.
-        xy: ``(N, V, 2)`` vertices in pixels of the buffer.
+        xy: ``(N, 2, V)`` vertices in pixels of the buffer.
         w: ``(N, V)`` inverse depth, linear on the screen, larger is nearer; triangles with w ≤ 0 are not drawn.
         faces: ``(T, 3)``.
         image: ``(N,)`` the picture that each mesh is in.
         first_id: number of the first triangle.
     """
     _, height, width = keys.shape
-    mesh, face = front_facing(xy, faces, w)
-    corner = faces[face]
-    corners, depths = xy[mesh[:, None], corner], w[mesh[:, None], corner]
-    number = first_id + 1 + mesh * len(faces) + face
-    start = image[mesh] * (height * width)
+    number, corners, depths = front_facing(xy, w, faces)
+    start = (image * (height * width)).index_select(0, torch.div(number, len(faces), rounding_mode="floor"))
+    number = number + (first_id + 1)
     flat = keys.view(-1)
-    for rows, part, u, v, value in _fragments(corners, depths, height, width):
-        owner = rows[part]
-        key = (value.view(torch.int32).long() << 32) | number[owner]
-        flat.scatter_reduce_(0, start[owner] + v * width + u, key, reduce="amax", include_self=True)
+    for rows, pixel, value in _fragments(corners, depths, height, width):
+        key = (value.view(torch.int32).long() << 32) | number.index_select(0, rows)
+        flat.scatter_reduce_(0, start.index_select(0, rows) + pixel, key, reduce="amax", include_self=True)
 
 
 def rasterise_depth(buffer: Tensor, xy: Tensor, w: Tensor, faces: Tensor, image: Tensor) -> None:
     """As :func:`rasterise`, but keeps only the largest ``w`` of each pixel, in a float buffer (B, H, W)."""
     _, height, width = buffer.shape
-    mesh, face = front_facing(xy, faces, w)
-    corner = faces[face]
-    corners, depths = xy[mesh[:, None], corner], w[mesh[:, None], corner]
-    start = image[mesh] * (height * width)
+    number, corners, depths = front_facing(xy, w, faces)
+    start = (image * (height * width)).index_select(0, torch.div(number, len(faces), rounding_mode="floor"))
     flat = buffer.view(-1)
-    for rows, part, u, v, value in _fragments(corners, depths, height, width):
-        flat.scatter_reduce_(0, start[rows[part]] + v * width + u, value, reduce="amax", include_self=True)
+    for rows, pixel, value in _fragments(corners, depths, height, width):
+        flat.scatter_reduce_(0, start.index_select(0, rows) + pixel, value, reduce="amax", include_self=True)
 
 
-def barycentric(xy: Tensor, w: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    """Perspective-correct weights of corners xy (P, 3, 2) with inverse depths w (P, 3) at pixels u, v (P,).
+def barycentric(x: Tensor, y: Tensor, w: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Perspective-correct weights of triangles' corners at pixels.
+
+    Args:
+        x, y: ``(3, P)`` corners in pixels. w: ``(3, P)`` their inverse depths. u, v: ``(P,)`` pixels.
 
     Returns:
-        weights ``(P, 3)`` that sum to one, and the depth ``(P,)`` = 1 / w there.
+        weights ``(3, P)`` that sum to one, and the depth ``(P,)`` there.
     """
-    x0, y0 = xy[:, 0, 0] - u, xy[:, 0, 1] - v
-    x1, y1 = xy[:, 1, 0] - u, xy[:, 1, 1] - v
-    x2, y2 = xy[:, 2, 0] - u, xy[:, 2, 1] - v
-    l0 = x1 * y2 - x2 * y1
-    l1 = x2 * y0 - x0 * y2
-    l2 = x0 * y1 - x1 * y0
-    weights = torch.stack([l0, l1, l2], dim=1) * w
-    total = weights.sum(1)
-    depth = (l0 + l1 + l2) / total
-    return weights / total[:, None], depth
+    x, y = x - u, y - v
+    area = torch.stack([x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]])
+    weights = area * w
+    total = 1.0 / weights.sum(0)
+    return weights * total, area.sum(0) * total
 
 
 def soft_shadow(buffer: Tensor, image: Tensor, x: Tensor, y: Tensor, w: Tensor, *, bias: float, softness: float):
@@ -147,14 +156,14 @@ def soft_shadow(buffer: Tensor, image: Tensor, x: Tensor, y: Tensor, w: Tensor, 
     base = image * (size * size) + y0.long() * size + x0.long()
     flat = buffer.view(-1)
     w = w + bias
-    lit = 0.0
+    lit = torch.zeros_like(w)
     for offset, share in (
         (0, (1 - fx) * (1 - fy)),
         (1, fx * (1 - fy)),
         (size, (1 - fx) * fy),
         (size + 1, fx * fy),
     ):
-        lit = lit + share * (1.0 - ((flat[base + offset] - w) / softness).clamp_(0, 1))
+        lit = lit + share * (1.0 - ((flat.index_select(0, base + offset) - w) / softness).clamp_(0, 1))
     return torch.where(outside, 1.0, lit)
 
 
