@@ -192,3 +192,8 @@ def test_features_of_another_image_size_are_refused_in_one_line():
     ):
         with pytest.raises(HandLibError, match="image size"):
             decoder(G)
+
+
+def test_heads_must_divide_the_features():
+    with pytest.raises(HandLibError, match="24 features a joint cannot be divided among 5 heads"):
+        multi_head(heads=5)

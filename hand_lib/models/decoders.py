@@ -129,10 +129,15 @@ class MultiHeadDecoder(nn.Module):
         hidden: width of each T_j's hidden layer.
         outputs: length of each T_j's output; M_i has heads·outputs numbers.
         fuse_hidden: width of T_f's hidden layer.
+
+    Raises:
+        HandLibError: where the features cannot be divided among the heads.
     """
 
     def __init__(self, *, features: int, heads: int, hidden: int, outputs: int, fuse_hidden: int) -> None:
         super().__init__()
+        if features % heads:
+            raise HandLibError(f"{features} features a joint cannot be divided among {heads} heads")
         self.heads = heads
         self.outputs = heads * outputs  # length of M_i
         self.transforms = MLP(
