@@ -124,7 +124,7 @@ def show_models(args: argparse.Namespace) -> int:
 
 def train_rows(args: argparse.Namespace) -> int:
     """Train one row after the other, each with every seed."""
-    from hand_lib import experiments
+    from hand_lib import cache, experiments
 
     profile = experiments.get_profile(args.profile)
     if args.missing == bool(args.rows):
@@ -142,6 +142,9 @@ def train_rows(args: argparse.Namespace) -> int:
         experiments.plan(row, profile=profile, seed=seed, device=args.device, backbone=args.backbone)
 
     first = _is_first_process()
+    recording = args.results is not None or profile.name != "smoke"
+    if recording:  # a folder that cannot be written must be known before the training, not after it
+        cache.make_folder((args.results or cache.results_dir()) / profile.name)
     for number, (row, seed) in enumerate(wanted):
         if deadline is not None and time.monotonic() >= deadline:
             return _say_budget(args.budget, f"{len(wanted) - number} of {len(wanted)} runs not begun")
@@ -154,7 +157,7 @@ def train_rows(args: argparse.Namespace) -> int:
         if not first:
             continue
         line = _summary(run.record)
-        if args.results is not None or profile.name != "smoke":
+        if recording:
             line += f"; recorded in {experiments.write_record(run.record, args.results)}"
         print(line, flush=True)
     return 0

@@ -129,7 +129,8 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
     """The engine: one process, or one of the processes that ``torchrun`` has started (gloo on CPUs, NCCL on GPUs)."""
     from lightning.fabric import Fabric
 
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for library in ("lightning.fabric", "lightning.pytorch"):  # what they announce, the record says
+        logging.getLogger(library).setLevel(logging.WARNING)
     world, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if world > 1:
         fabric = Fabric(

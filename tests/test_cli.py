@@ -1,0 +1,261 @@
+"""The command line: what it prints, and one line and exit code 2 for what a person can mend."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from hand_lib import cache, experiments
+from hand_lib.__main__ import main
+from hand_lib.datasets.augmentation import GENTLE
+from hand_lib.experiments import PROFILES, Profile
+from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.synthetic import EASY
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TINY = Profile(
+    name="tiny",
+    title="for tests",
+    network=NetworkSize(depth=18, width=4, image_size=32, final_stride=1),
+    training_count=16,
+    evaluation_count=8,
+    render_size=32,
+    scene=EASY,
+    augmentation=GENTLE,
+    steps=4,
+    batch_size=4,
+    seeds=(0, 1),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folders(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JOINT_BY_JOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("JOINT_BY_JOINT_RESULTS", str(tmp_path_factory.mktemp("results")))
+        patch.setitem(PROFILES, "tiny", TINY)
+        yield
+
+
+def refused(capsys, *arguments: str) -> str:
+    """The one line with which the command line refuses, on stderr, with exit code 2."""
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith("error: ") and said.err.count("\n") == 1
+    return said.err
+
+
+# ------------------------------------------------------------------------------------------------------------ bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "choices"),
+    [
+        (["train", "fr", "--profile", "fast"], ["'fast'", "smoke", "quick", "full", "paper"]),
+        (["train", "frr", "--profile", "tiny"], ["'frr'", "fr", "afr"]),
+        (["train", "fr", "--profile", "tiny", "--backbone", "vgg"], ["'vgg'", "resnet18", "resnet152"]),
+        (["train", "fr", "--profile", "tiny", "--device", "abacus"], ["'abacus'", "cpu"]),
+        (["train"], ["fr", "afr", "--missing"]),
+        (["train", "fr", "--missing"], ["fr", "afr", "--missing"]),
+        (["train", "fr", "--profile", "tiny", "--budget", "0"], ["--budget 0"]),
+        (["train", "fr", "--results", "/dev/null/x", "--profile", "tiny"], ["/dev/null/x"]),
+        (["models", "--backbone", "alexnet"], ["'alexnet'", "resnet50"]),
+        (["models", "--size", "8"], ["8"]),
+        (["evaluate", "nothing"], ["'nothing'", "fr", "afr"]),
+        (["evaluate", "no/such.safetensors"], ["no/such.safetensors", "no such file"]),
+        (
+            ["evaluate", "fr", "--profile", "tiny", "--seed", "77"],
+            ["has not been trained", "train fr --profile tiny --seed 77"],
+        ),
+        (["results", "--profile", "fast"], ["'fast'", "smoke"]),
+        (["results", "--missing", "--profile", "fast"], ["'fast'", "smoke"]),
+        (["book", "--profile", "fast"], ["'fast'", "smoke"]),
+    ],
+)
+def test_bad_input_is_one_line_that_names_the_choices(capsys, arguments, choices):
+    line = refused(capsys, *arguments)
+    assert all(choice in line for choice in choices), line
+
+
+def test_a_foreign_or_cut_checkpoint_is_one_line(capsys, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    cache.write_tensors(path, {"w": torch.zeros(4)})
+    assert str(path) in refused(capsys, "evaluate", str(path))
+    path.write_bytes(path.read_bytes()[:-3])
+    assert str(path) in refused(capsys, "evaluate", str(path))
+    path.write_bytes(b"\x80\x02}q\x00.")  # a pickle: never loaded
+    assert str(path) in refused(capsys, "evaluate", str(path))
+
+
+def test_all_names_are_checked_before_anything_is_trained(capsys, monkeypatch):
+    monkeypatch.setattr(experiments, "run", lambda *a, **k: pytest.fail("trained"))
+    refused(capsys, "train", "fr", "nonsense", "--profile", "tiny")
+
+
+def test_an_unknown_command_names_the_commands(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(["paint"])
+    assert leaving.value.code == 2
+    said = capsys.readouterr().err
+    assert all(name in said for name in ("models", "train", "evaluate", "results", "book"))
+
+
+def test_ctrl_c_is_one_line_and_130(capsys, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt("fr: stopped at step 3 of 4; the same command goes on from there")
+
+    monkeypatch.setattr(experiments, "run", interrupted)
+    assert main(["train", "fr", "--profile", "tiny"]) == 130
+    said = capsys.readouterr().err
+    assert "step 3 of 4" in said and said.count("\n") == 1
+
+
+# --------------------------------------------------------------------------------------------------------------- models
+
+
+def test_models_json_holds_every_row(capsys):
+    assert main(["models", "--backbone", "resnet18", "--size", "64", "--json"]) == 0
+    lines = json.loads(capsys.readouterr().out)
+    assert [line["row"] for line in lines] == list(ROWS)
+    for line in lines:
+        model = ROWS[line["row"]].build(NetworkSize(depth=18, image_size=64))
+        assert line["params"] == sum(p.numel() for p in model.parameters())
+        assert 0 < line["head_params"] < line["params"] and 0 < line["head_macs"] < line["macs"]
+        assert line["head_macs_output_grid"] >= line["head_macs"]
+
+
+def test_models_table_shows_afr_as_table_2_prints_it(capsys):
+    assert main(["models"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("afr ")]
+    # 32.0 M and 5.6 G in all, 8.5 M and 0.2 G after the backbone (JAR, Table 2), each beside our own.
+    assert all(f"({printed})" in line for printed in (32.0, 8.5, 5.6, 0.2))
+
+
+# ------------------------------------------------------------------------------------------- train, evaluate, results
+
+
+def test_train_records_evaluate_measures_results_shows(capsys):
+    assert main(["results"]) == 0
+    assert "no recorded runs" in capsys.readouterr().out
+    assert main(["train", "fr", "afr", "--profile", "tiny", "--device", "cpu"]) == 0
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert len(lines) == 2 and all("constant prediction" in line and "recorded in" in line for line in lines)
+    assert "about " in said.err and "on this CPU" in said.err  # before it starts
+    assert sorted(p.name for p in cache.results_dir().rglob("*.json")) == ["afr-s0.json", "fr-s0.json"]
+
+    assert main(["evaluate", "afr", "--profile", "tiny", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    recorded = experiments.records("tiny", "afr")[0]
+    assert measured["metrics"]["epe_mean"] == pytest.approx(recorded["metrics"]["epe_mean"], rel=1e-4)
+    assert main(["evaluate", "afr", "--profile", "tiny"]) == 0
+    assert f"{recorded['metrics']['epe_mean']:.3f}"[:4] in capsys.readouterr().out
+
+    assert main(["results", "--profile", "tiny"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 3 and f"{recorded['metrics']['epe_mean']:.2f}" in table[2]
+    start = table[0].index("mean EPE") + len("mean EPE")  # numbers end where their heading ends
+    assert all(line[start - 1].isdigit() and line[start] == " " for line in table[1:])
+    assert main(["results", "--json"]) == 0
+    assert [r["row"] for r in json.loads(capsys.readouterr().out)] == ["fr", "afr"]
+
+    assert main(["results", "--missing", "--profile", "tiny"]) == 0
+    lacking = capsys.readouterr().out.splitlines()
+    assert "python -m hand_lib train fr --profile tiny --seed 1" in lacking
+    assert not any(line.endswith(("fr --profile tiny --seed 0",)) for line in lacking)
+    assert main(["results", "--missing", "--profile", "tiny", "--json"]) == 0
+    assert {"row": "fr", "seed": 1, "profile": "tiny"} in json.loads(capsys.readouterr().out)
+
+
+def test_smoke_is_never_recorded_by_itself(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(PROFILES, "smoke", experiments.replace(TINY, name="smoke"))
+    before = set(cache.results_dir().rglob("*.json"))
+    assert main(["train", "afr", "--profile", "smoke", "--device", "cpu"]) == 0
+    assert set(cache.results_dir().rglob("*.json")) == before
+    assert main(["train", "afr", "--profile", "smoke", "--device", "cpu", "--results", str(tmp_path)]) == 0
+    assert [p.name for p in tmp_path.rglob("*.json")] == ["afr-s0.json"]
+
+
+def test_the_budget_stops_inside_and_between_rows_and_is_resumable(capsys, monkeypatch, tmp_path):
+    command = ["train", "fr", "afr", "--profile", "tiny", "--device", "cpu", "--seed", "9", "--results", str(tmp_path)]
+    assert main([*command, "--budget", "0.000001"]) == 0
+    assert "2 of 2 runs not begun" in capsys.readouterr().out
+
+    clock = time.monotonic
+    monkeypatch.setattr(experiments, "stop_time", lambda budget: clock() + 0.3)
+    train = experiments.training.train
+
+    def slow_start(*arguments, **options):  # the time runs out while the first row is under way
+        time.sleep(0.5)
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(experiments.training, "train", slow_start)
+    assert main([*command, "--budget", "5"]) == 0
+    assert "stopped at step 1 of 4" in capsys.readouterr().out
+    assert not list(tmp_path.rglob("*.json"))
+    monkeypatch.undo()
+    assert main(command) == 0
+    assert sorted(p.name for p in tmp_path.rglob("*.json")) == ["afr-s9.json", "fr-s9.json"]
+
+
+def test_train_missing_does_what_results_missing_lists(capsys, tmp_path):
+    command = ["--profile", "tiny", "--results", str(tmp_path)]
+    main(["results", "--missing", *command, "--json"])
+    listed = json.loads(capsys.readouterr().out)
+    assert len(listed) == 2 * len(ROWS)
+    for line in listed[1:]:  # all but the first are pretended to be there
+        record = {"format": 1, "row": line["row"], "seed": line["seed"], "profile": "tiny", "backbone": "resnet18"}
+        experiments.write_record(record, tmp_path)
+    assert main(["train", "--missing", *command, "--device", "cpu"]) == 0
+    capsys.readouterr()
+    main(["results", "--missing", *command])
+    assert "nothing is missing" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------------------------------------- as a real process
+
+
+def start(*arguments: str, folder: Path, **options) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "JOINT_BY_JOINT_CACHE": str(folder)}
+    command = [sys.executable, "-m", "hand_lib", *arguments]
+    return subprocess.Popen(
+        command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+@pytest.mark.slow
+def test_smoke_from_nothing_interrupted_and_again(tmp_path):
+    """A real process: renders, is told Ctrl-C in its training, says how to go on, and goes on."""
+    command = ("train", "afr", "--profile", "smoke", "--device", "cpu", "--results", str(tmp_path / "results"))
+    first = start(*command, folder=tmp_path)
+    said = ""
+    while "/40 [" not in said:  # the training's bar
+        piece = first.stderr.read(1)
+        assert piece, said
+        said += piece
+    first.send_signal(signal.SIGINT)
+    out, rest = first.communicate(timeout=60)
+    assert first.returncode == 130, rest
+    assert "interrupted: afr, profile smoke, seed 0: stopped at step" in rest and "Traceback" not in rest
+    assert "rendering training hands" in said and "about " in said
+
+    second = start(*command, folder=tmp_path)
+    out, err = second.communicate(timeout=120)
+    assert second.returncode == 0, err
+    assert "mean error" in out and "rendering" not in err
+    (record,) = (tmp_path / "results").rglob("*.json")
+    assert json.loads(record.read_text())["steps"] == 40
+
+
+def test_help_of_every_command(tmp_path):
+    process = start("--help", folder=tmp_path)
+    assert "models" in process.communicate(timeout=60)[0] and process.returncode == 0
