@@ -153,7 +153,7 @@ class RefineMaps(nn.Module):
         """One refine map a joint, ``(B, 21, h, w)``. Raises HandLibError for another grid than its own."""
         if grid != self.grid:
             raise HandLibError(
-                f"refine maps of {self.grid} cells cannot join F⁰ of {grid}: was the network built for another image size?"
+                f"refine maps of {self.grid} cells cannot join F⁰ of {grid}: was it built for another image size?"
             )
         return self.transform(M.detach() if self.detach else M).unflatten(-1, self.grid)
 
