@@ -10,8 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from hand_lib.book.chapters import checkout, find_chapters, put_address
-from hand_lib.book.site import read_settings, repository, write_notebook
+from hand_lib.book.chapters import checkout, find_chapters, put_address, write_notebook
+from hand_lib.book.settings import read_settings, repository
 from hand_lib.errors import HandLibError
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hand_lib.cache import atomic_write
 from hand_lib.errors import HandLibError, choose
 
 # The first code cell of every chapter. `REPOSITORY` is filled from _config.yml, see `install_cell`.
@@ -109,3 +110,9 @@ def select(chapters: list[Chapter], wanted: str | None) -> list[Chapter]:
             raise choose("chapter", word, [f"{c.number} ({c.name})" for c in chapters])
         chosen.append(names[word])
     return [chapter for chapter in chapters if chapter in chosen]
+
+
+def write_notebook(path: Path, content: dict[str, Any]) -> None:
+    """Write a notebook as Jupyter does, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", default="quick", help="smoke, quick (default), full or paper")
     parser.add_argument("--chapters", metavar="LIST", help="numbers or names, such as 4,5; all of them by default")
     parser.add_argument("--seed", type=int, default=0, help="the seed that the chapters start from (default 0)")
-    parser.add_argument("--device", help="cpu, cuda, mps, ...; by default what PyTorch finds")
+    parser.add_argument("--device", help="cpu or cuda; by default the GPU where there is one")
     parser.add_argument("--jobs", type=int, metavar="N", help="chapters at a time (default: one a core)")
     parser.add_argument("--no-build", action="store_true", help="execute the chapters and stop there")
 
@@ -31,11 +31,13 @@ def run(args: argparse.Namespace) -> int:
         0, or 1 where a chapter failed or the site has a warning.
 
     Raises:
-        HandLibError: an unknown profile or chapter, a number of jobs below 1, no checkout, or a missing tool.
+        HandLibError: an unknown profile, device or chapter, a number of jobs below 1, no checkout, or a missing tool.
     """
-    from hand_lib.experiments import get_profile  # late: imports torch, which `--help` can do without
+    from hand_lib.experiments import get_profile  # late: these import torch, which `--help` can do without
+    from hand_lib.training import choose_device
 
     get_profile(args.profile)
+    choose_device(args.device)
     if args.jobs is not None and args.jobs < 1:
         raise HandLibError(f"--jobs {args.jobs}: at least 1")
     missing = [name for name in _TOOLS if importlib.util.find_spec(name) is None]

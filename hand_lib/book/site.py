@@ -10,20 +10,14 @@ import subprocess
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from hand_lib.book.chapters import Chapter, put_address
+from hand_lib.book.chapters import Chapter, put_address, write_notebook
+from hand_lib.book.settings import read_settings, repository, staged_settings
 from hand_lib.book.vendor import vendor_assets
-from hand_lib.cache import atomic_write, readable_errors
+from hand_lib.cache import readable_errors
 from hand_lib.figures import results_page
-
-_LAUNCH_BUTTONS = {
-    "notebook_interface": "jupyterlab",
-    "binderhub_url": "https://mybinder.org",
-    "colab_url": "https://colab.research.google.com",
-}
 
 
 @dataclass(frozen=True)
@@ -99,28 +93,6 @@ def build(folders: Folders) -> list[str]:
     return [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
 
 
-def read_settings(root: Path) -> dict[str, Any]:
-    """``_config.yml`` as a dictionary."""
-    return yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-
-
-def repository(settings: dict[str, Any]) -> str:
-    """The one setting that says where the book is published from: ``repository.url``, empty until there is one."""
-    return ((settings.get("repository") or {}).get("url") or "").rstrip("/")
-
-
-def staged_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with all that needs the repository's address switched on where there is one, and off elsewhere."""
-    address = repository(settings)
-    buttons = dict.fromkeys(("use_repository_button", "use_edit_page_button", "use_issues_button"), bool(address))
-    return {
-        **settings,
-        "html": {**settings["html"], **buttons},
-        "repository": {**(settings.get("repository") or {}), "url": address},
-        "launch_buttons": _LAUNCH_BUTTONS if address else {"colab_url": "", "binderhub_url": ""},
-    }
-
-
 def fingerprint(chapter: Chapter) -> str:
     """What tells whether a chapter changed since it was executed."""
     return hashlib.sha256(chapter.path.read_bytes()).hexdigest()
@@ -135,12 +107,6 @@ def mark_executed(notebook: Path, chapter: Chapter) -> None:
             tags.append("remove-cell")
     content["metadata"].setdefault("hand_lib", {})["executed_from"] = fingerprint(chapter)
     write_notebook(notebook, content)
-
-
-def write_notebook(path: Path, content: dict[str, Any]) -> None:
-    """Write a notebook as Jupyter does, whole or not at all."""
-    with atomic_write(path) as file:
-        file.write((json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
 
 def is_current(notebook: Path, chapter: Chapter) -> bool:

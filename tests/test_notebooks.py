@@ -1,0 +1,198 @@
+"""The chapters as they are committed, and as papermill executes them in ``smoke``."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from conftest import ROOT
+
+from hand_lib.book.chapters import Chapter, find_chapters, install_cell
+from hand_lib.book.execution import Outcome
+from hand_lib.book.plotly_renderer import MIME_TYPE, describe
+from hand_lib.book.settings import read_settings, repository
+
+CHAPTERS = find_chapters(ROOT)
+each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
+
+
+def tags(cell) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def code_cells(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+# ------------------------------------------------------------------------------------------------------ as committed
+
+
+def test_contents_list_every_chapter_in_order() -> None:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    listed = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    assert [file for file in listed if file.startswith("notebooks/")] == [f"notebooks/{c.name}" for c in CHAPTERS]
+    assert [chapter.number for chapter in CHAPTERS] == list(range(1, len(CHAPTERS) + 1))
+
+
+def test_every_page_is_in_the_contents() -> None:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    listed = {toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])}
+    pages = {str(path.relative_to(ROOT).with_suffix("")) for path in (ROOT / "book").rglob("*.md")}
+    assert pages == {file for file in listed if file.startswith("book/")}
+
+
+@each_chapter
+def test_is_a_valid_notebook_of_one_format(chapter: Chapter) -> None:
+    notebook = read(chapter.path)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+@each_chapter
+def test_holds_no_outputs(chapter: Chapter) -> None:
+    notebook = read(chapter.path)
+    assert "widgets" not in notebook.metadata
+    for cell in code_cells(notebook):
+        assert cell.outputs == [] and cell.execution_count is None, cell.id
+
+
+@each_chapter
+def test_opens_with_title_install_cell_and_parameters(chapter: Chapter) -> None:
+    title, install, parameters = read(chapter.path).cells[:3]
+    assert title.cell_type == "markdown" and title.source.startswith("# ")
+    assert "remove-cell" in tags(install)
+    assert install.source == install_cell(repository(read_settings(ROOT))), "run `make address`"
+    assert "parameters" in tags(parameters)
+    values = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(parameters.source).body}
+    assert values == {"PROFILE": "quick", "SEED": 0, "DEVICE": None}
+
+
+@each_chapter
+def test_has_exercises_with_solutions_in_code(chapter: Chapter) -> None:
+    cells = read(chapter.path).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    exercises = re.findall(r"\{exercise(?:-start)?\}[^\n]*\n:label:\s*(\S+)", text)
+    solutions = set()
+    for i, cell in enumerate(cells):
+        if cell.cell_type == "markdown" and (start := re.search(r"\{solution-start\}\s*(\S+)", cell.source)):
+            assert ":class: dropdown" in cell.source, "a solution is folded away"
+            end = next(j for j in range(i, len(cells)) if "{solution-end}" in cells[j].source)
+            if any(c.cell_type == "code" and c.source.strip() for c in cells[i:end]):
+                solutions.add(start.group(1))
+    assert len(exercises) >= 3 and len(set(exercises)) == len(exercises)
+    assert solutions == set(exercises)
+
+
+@each_chapter
+def test_imports_nothing_that_the_package_does_not_declare(chapter: Chapter) -> None:
+    """A reader on Colab has the dependencies and the extra `notebooks`, and nothing else."""
+    source = "\n".join(re.sub(r"(?m)^[%!].*$", "", cell.source) for cell in code_cells(read(chapter.path)))
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.partition(".")[0])
+    declared = {"hand_lib", "torch", "numpy", "scipy", "PIL", "tqdm", "einops", "safetensors", "lightning", "IPython"}
+    assert names - set(sys.stdlib_module_names) - declared <= {"matplotlib", "plotly", "ipywidgets"}
+
+
+@pytest.mark.parametrize("value", ["", "https://example.org/someone/book"])
+def test_install_cell_says_nothing_where_the_package_is(value: str, capfd: pytest.CaptureFixture[str]) -> None:
+    exec(compile(install_cell(value), "install cell", "exec"), {})
+    assert capfd.readouterr() == ("", "")
+
+
+def test_install_cell_installs_where_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    commands = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: commands.append((command, options)))
+    with pytest.raises(ImportError, match="hand_lib is missing"):
+        exec(install_cell(""), {})
+    assert commands == []
+    exec(install_cell("https://example.org/someone/book"), {})
+    ((command, options),) = commands
+    assert command[:4] == [sys.executable, "-m", "pip", "install"] and options["check"]
+    assert command[-1] == "joint-by-joint[notebooks] @ git+https://example.org/someone/book"
+
+
+# ------------------------------------------------------------------------------------------------------- as executed
+
+executed_once = pytest.mark.xdist_group("book")
+
+
+def executed(outcomes: list[Outcome], chapter: Chapter) -> nbformat.NotebookNode:
+    (outcome,) = (o for o in outcomes if o.chapter == chapter)
+    assert outcome.error is None, f"{outcome.notebook}: {outcome.error}"
+    return read(outcome.notebook)
+
+
+@executed_once
+@pytest.mark.slow
+@each_chapter
+def test_runs_from_start_to_end(executed_book: list[Outcome], chapter: Chapter) -> None:
+    """Solutions included: every code cell has run, in order, with the profile that was asked for."""
+    notebook = executed(executed_book, chapter)
+    counts = [cell.execution_count for cell in code_cells(notebook) if cell.source.strip()]
+    assert counts == list(range(1, len(counts) + 1))
+    (injected,) = (cell for cell in notebook.cells if "injected-parameters" in tags(cell))
+    assert 'PROFILE = "smoke"' in injected.source and "remove-cell" in tags(injected)
+
+
+@executed_once
+@pytest.mark.slow
+@each_chapter
+def test_pictures_and_figures_are_described(executed_book: list[Outcome], chapter: Chapter) -> None:
+    missing = []
+    for cell in code_cells(executed(executed_book, chapter)):
+        if "remove-cell" in tags(cell) or "remove-output" in tags(cell):
+            continue
+        data = [output.data for output in cell.outputs if "data" in output]
+        if any(kind.startswith("image/") for bundle in data for kind in bundle):
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            if len(alt.split()) < 3:
+                missing.append(f"picture of cell {cell.id}")
+        missing += [f"figure of cell {cell.id}" for b in data if MIME_TYPE in b and not describe(b[MIME_TYPE])]
+    assert missing == []
+
+
+@executed_once
+@pytest.mark.slow
+@each_chapter
+def test_has_something_to_move_in_both_forms(executed_book: list[Outcome], chapter: Chapter) -> None:
+    """A widget for the live notebook, and a figure with frames and a slider for the page."""
+    bundles = [o.data for cell in code_cells(executed(executed_book, chapter)) for o in cell.outputs if "data" in o]
+    figures = [bundle[MIME_TYPE] for bundle in bundles if MIME_TYPE in bundle]
+    assert any(figure.get("frames") and figure["layout"].get("sliders") for figure in figures)
+    assert any("application/vnd.jupyter.widget-view+json" in bundle for bundle in bundles)
+
+
+@executed_once
+@pytest.mark.slow
+@each_chapter
+def test_prints_no_warning_and_no_machine_path(executed_book: list[Outcome], chapter: Chapter) -> None:
+    found = []
+    for cell in code_cells(executed(executed_book, chapter)):
+        if "remove-cell" in tags(cell):
+            continue
+        for output in cell.outputs:
+            if output.output_type == "stream" and output.name == "stderr" and "remove-stderr" not in tags(cell):
+                found.append(f"stderr of cell {cell.id}: {output.text[:200]}")
+            if re.search(r"(/home/|/Users/|/root/|/tmp/)\w", json.dumps(output)):
+                found.append(f"a path of this machine in the output of cell {cell.id}")
+    assert found == []
