@@ -387,11 +387,11 @@ def overlap(joints: Tensor, thickness: Tensor) -> Tensor:
     """
     chain = joints[:, 1:].unflatten(1, (5, 4))  # (B, 5, 4, 3)
     radii = RADII.to(joints.device) * thickness[..., None]  # (B, 5, 4)
-    t = torch.tensor([0.25, 0.5, 0.75, 1.0], device=joints.device)
+    t = torch.tensor([1 / 3, 2 / 3, 1.0], device=joints.device)
     # Spheres along the second and third bone of each chain and the outer half of the first, where fingers are free.
     points = chain[:, :, :-1, None] + t[:, None] * (chain[:, :, 1:, None] - chain[:, :, :-1, None])
     sizes = radii[:, :, :-1, None] + t * (radii[:, :, 1:, None] - radii[:, :, :-1, None])
-    points, sizes = points.flatten(2, 3)[:, :, 1:], sizes.flatten(2, 3)[:, :, 1:]  # (B, 5, 11, ...)
+    points, sizes = points.flatten(2, 3)[:, :, 1:], sizes.flatten(2, 3)[:, :, 1:]  # (B, 5, 8, ...)
     count = points.shape[2]
     owner = torch.arange(5, device=joints.device).repeat_interleave(count)
     points, sizes = points.flatten(1, 2), sizes.flatten(1, 2)

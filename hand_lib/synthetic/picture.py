@@ -259,6 +259,14 @@ def _second_nearest(block: Tensor) -> Tensor:
     return torch.maximum(torch.minimum(ab, cd), torch.maximum(torch.minimum(a, b), torch.minimum(c, d)))
 
 
+def _extremes(block: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest and smallest of each row of (N, 1) or (N, 4)."""
+    largest = smallest = block[:, 0]
+    for column in block.unbind(1)[1:]:
+        largest, smallest = torch.maximum(largest, column), torch.minimum(smallest, column)
+    return largest, smallest
+
+
 def _motion_blur(picture: Tensor, blur: Tensor) -> Tensor:
     rows = torch.nonzero(blur.abs().sum(1) > 0)[:, 0]
     if len(rows) == 0:
@@ -290,7 +298,7 @@ def render_scene(
     Args:
         hands: B hands. scene: B scenes, on the same device.
         size: side of the pictures in pixels.
-        others: B bystanders' hands, needed where ``scene.has_other``.
+        others: hands of the bystanders, one for each picture with ``scene.has_other``, in order; None for nobody.
         cell: mm, fineness of the mesh; chosen from the size if None.
         supersample: samples along a pixel's side, 1 or 2.
 
@@ -302,7 +310,7 @@ def render_scene(
     if not 16 <= size <= 1024:
         raise HandLibError(f"size is {size}: pictures can be 16 to 1024 pixels wide")
     if cell is None:
-        cell = 5.0 if size <= 96 else 4.0
+        cell = 6.0 if size <= 80 else 4.5 if size <= 160 else 3.5
     device = scene.place.device
     batch, fine = len(hands), size * supersample
     surface = hand_surface(cell, str(device))
@@ -310,7 +318,11 @@ def render_scene(
 
     # Pose, and put before the camera. Left hands are rendered as right ones and mirrored with the whole picture.
     everyone, picture_of = hands, torch.arange(batch, device=device)
-    other_rows = torch.nonzero(scene.has_other)[:, 0] if others is not None else torch.zeros(0, dtype=torch.long, device=device)
+    other_rows = torch.nonzero(scene.has_other)[:, 0]
+    if others is None:
+        other_rows = other_rows[:0]
+    elif len(others) != len(other_rows):
+        raise HandLibError(f"others has {len(others)} hands, but {len(other_rows)} scenes have a bystander")
     joints, frames = forward_kinematics(hands.shape, hands.pose)
     points, normals = pose_surface(surface, hands.shape, frames)
     middle = joints.mean(1)
@@ -342,19 +354,17 @@ def render_scene(
     skin, thickness = hands.skin, hands.shape.thickness
     hand_size = extent.amax(1) * scene.place[:, 2]  # mm, as seen
     if len(other_rows):
-        other = others[other_rows]
+        other = others
         other_joints, other_frames = forward_kinematics(other.shape, other.pose)
         other_points, other_normals = pose_surface(surface, other.shape, other_frames)
-        rotation = scene.other_rotation[other_rows].clone()
-        mirror = torch.ones(len(other_rows), 3, device=device)
+        rotation = scene.other_rotation[other_rows]
         place = scene.place[other_rows] + torch.cat(
             [
                 scene.other_place[other_rows, :2] * hand_size[other_rows, None],
-                (60.0 + scene.other_place[other_rows, 2:] * 140.0),
+                60.0 + 140.0 * scene.other_place[other_rows, 2:],
             ],
             1,
         )
-        del mirror
         other_camera = rotation @ (other_points - other_joints.mean(1)[..., None]) + place[..., None]
         camera = torch.cat([camera, other_camera])
         normals = torch.cat([normals, rotation @ other_normals])
@@ -393,7 +403,7 @@ def render_scene(
         table = torch.cat([table, rows.transpose(1, 2).reshape(-1, 6)])
 
     # Shadow map of this hand and its object, seen from the key light; w is the height towards the light.
-    side = size if size <= 128 else 128
+    side = min(max(40, size * 5 // 8), 160)
     toward = scene.key
     helper = torch.tensor([[0.0, 1.0, 0.0]], device=device).expand(batch, 3)
     across = torch.linalg.cross(helper, toward)
@@ -416,7 +426,7 @@ def render_scene(
     # Deferred shading, only where there is something. A pixel whose samples lie on one smooth piece of surface is
     # shaded once, in its middle; at edges every sample is shaded.
     blocks = keys.view(batch, size, supersample, size, supersample).transpose(2, 3).reshape(-1, supersample**2)
-    nearest_key, farthest_key = blocks.amax(1), blocks.amin(1)
+    nearest_key, farthest_key = _extremes(blocks)
     near, far = ((k >> 32).to(torch.int32).view(torch.float32) for k in (nearest_key, farthest_key))
     slope = (near - far).view(batch, -1) * focal[:, None]
     smooth = (slope < 1.5 * near.view(batch, -1)).view(-1) & (farthest_key > 0)
@@ -459,8 +469,9 @@ def render_scene(
     hand_pixels = torch.nonzero(is_hand)[:, 0] if len(object_rows) else slice(None)
     hand_face, hand_weights = hand_face[hand_pixels], weights[:, hand_pixels]
     detail = sum(hand_weights[i] * detail_table.index_select(0, hand_face[:, i]).t() for i in range(3))  # (8, P)
-    nearest = hand_weights.argmax(0)[:, None]
-    part = surface.part.index_select(0, hand_face.gather(1, nearest)[:, 0])
+    w0, w1, w2 = hand_weights  # a point has the part of its nearest corner
+    nearest = torch.where(w0 >= torch.maximum(w1, w2), hand_face[:, 0], torch.where(w1 >= w2, hand_face[:, 1], hand_face[:, 2]))
+    part = surface.part.index_select(0, nearest)
     hand_owner = owner[hand_pixels]
     colour, shine = _skin_colour(surface, skin, hand_owner, part, detail)
     # Sleeves, on the arm behind the cuff. The bystander wears the same cloth.
@@ -490,7 +501,11 @@ def render_scene(
         albedo, gloss, flesh, code = colour, shine, flesh_hand, code_hand
 
     # Shade in crevices, from the depth map of whole pixels.
-    crevice = crevice_shade((1.0 / near).view(batch, size, size), radius=max(2, size // 20), reach=26.0)
+    thin = max(1, size // 64)  # on every n-th pixel only
+    open_depth = (1.0 / near).view(batch, size, size)[:, ::thin, ::thin].contiguous()
+    crevice = crevice_shade(open_depth, radius=3, reach=26.0)
+    if thin > 1:
+        crevice = torch.nn.functional.interpolate(crevice[:, None], size=(size, size), mode="bilinear")
     shade = 0.75 * crevice.view(-1).index_select(0, pixel)
     # The camera's frame and the light's differ by a rotation: one affine map to texels and height for each picture.
     to_light = torch.cat([basis[:, :2] * texel[:, None, None], basis[:, 2:]], 1)
@@ -514,7 +529,7 @@ def render_scene(
 
     buffer = torch.zeros(batch * size * size * supersample**2, 4, device=device)
     buffer[slot] = torch.cat([radiance * (gain.index_select(0, image) * share), share[None]]).t()
-    buffer = buffer.view(batch, size, size, supersample**2, 4).sum(3).permute(0, 3, 1, 2)
+    buffer = sum(buffer.view(-1, supersample**2, 4).unbind(1)).view(batch, size, size, 4).permute(0, 3, 1, 2)
     picture = backgrounds(scene, size) * (1.0 - buffer[:, 3:]) + buffer[:, :3]
     picture = _motion_blur(picture, scene.blur)
     picture = _develop(picture, scene)
@@ -611,11 +626,14 @@ def _boxes(mask: Tensor, uv: Tensor) -> Tensor:
     return torch.where(columns.any(1)[:, None], box, joints)
 
 
-def _chunk(size: int, device: str) -> int:
+_BLOCK = 512  # pictures whose parameters are drawn at once
+
+
+def _chunk(size: int, device: torch.device | str) -> int:
     """Pictures rendered at once: few enough to stay in a CPU's caches, many enough to fill a GPU."""
     if torch.device(device).type != "cpu":
         return max(1, (1 << 23) // (size * size))
-    return max(2, min(16, (1 << 18) // (size * size)))
+    return max(2, min(64, (1 << 18) // (size * size)))
 
 
 def render(
@@ -652,15 +670,21 @@ def render(
     indices = [int(i) for i in indices]
     if not indices:
         raise HandLibError("indices is empty: give at least one")
-    step = _chunk(size * supersample, str(device))
-    parts = []
-    for start in range(0, len(indices), step):
-        some = indices[start : start + step]
-        hands = move(sample_hands(seed, split, some, left=scene.left), device)
-        scenes = move(sample_scenes(seed, split, some, scene), device)
-        others = None
-        if bool(scenes.has_other.any()):
-            others = move(sample_hands(seed, split, some, stream="other hand"), device)
-        with torch.no_grad():
-            parts.append(render_scene(hands, scenes, size=size, others=others, supersample=supersample))
+    # Parameters for many pictures at once, pixels for as many as suit the device.
+    step, parts = _chunk(size * supersample, device), []
+    for start in range(0, len(indices), _BLOCK):
+        block = indices[start : start + _BLOCK]
+        hands = move(sample_hands(seed, split, block, left=scene.left), device)
+        scenes = move(sample_scenes(seed, split, block, scene), device)
+        with_other = torch.nonzero(scenes.has_other.cpu())[:, 0].tolist()
+        others = move(sample_hands(seed, split, [block[i] for i in with_other], stream="other hand"), device)
+        for first in range(0, len(block), step):
+            rows = slice(first, first + step)
+            other_rows = [k for k, i in enumerate(with_other) if first <= i < first + step]
+            with torch.no_grad():
+                parts.append(
+                    render_scene(
+                        hands[rows], scenes[rows], size=size, others=others[other_rows], supersample=supersample
+                    )
+                )
     return Samples.concat(parts)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_BOX_SIZES = (2, 3, 4, 6, 9, 14, 24, 48, 96, 192, 384, 1024)
+_BOX_SIZES = (3, 4, 6, 9, 15, 32, 80, 200, 512, 2048)
 _EDGE = 1e-4  # pixels on a shared edge belong to both triangles: no pinholes from rounding
 
 

@@ -100,9 +100,7 @@ class Draws:
 
     def __init__(self, *, seed: int, split: str, indices: list[int], stream: str, width: int) -> None:
         self.table = torch.from_numpy(
-            np.stack([_uniform(seed, split, int(index), stream, width) for index in indices])
-            if len(indices)
-            else np.zeros((0, width))
+            np.array([_uniform(seed, split, int(index), stream, width) for index in indices]).reshape(-1, width)
         ).float()
         self._used = 0
 
@@ -320,7 +318,7 @@ def sample_hands(
     draws = Draws(seed=seed, split=split, indices=indices, stream=stream, width=48)
     person = draws.integer(0, CHARACTERS[split] - 1)
     body = Draws(seed=seed, split=split, indices=[], stream="character", width=48)
-    body.table = torch.from_numpy(np.stack([_character(seed, split, int(p)) for p in person])).float()
+    body.table = torch.from_numpy(np.array([_character(seed, split, int(p)) for p in person]).reshape(-1, 48)).float()
     skin, shape = _skins(body), _shapes(body)
     right = ~draws.chance(left)
     return HandParameters(shape=shape, pose=_poses(draws, shape, split), skin=skin, right=right, character=person)
@@ -472,8 +470,8 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
     other_place[:, :2] *= (0.55 + 0.3 * u[:, 5])[:, None]
     v = draws.unit(16)
     exponents = torch.tensor([[1.0, 1.0], [0.25, 0.25], [0.25, 1.0]])  # ball, box, cylinder
-    background = torch.sqrt(draws.unit(1)) * 0.85 + 0.1
-    background = (background + 0.5 * (draws.unit(6) - 0.5) * draws.unit(1)).clamp(0.03, 0.98)
+    background = draws.unit(1) * 0.88 + 0.06
+    background = (background + 0.7 * (draws.unit(6) - 0.5) * draws.unit(1)).clamp(0.03, 0.98)
     return SceneParameters(
         rotation=rotation,
         place=place,
@@ -553,34 +551,36 @@ def backgrounds(scene: SceneParameters, size: int) -> Tensor:
     field = field / weight - 0.5
     tint = 0.55 * scene.tint + 1.0
     colour = (tint.transpose(1, 2) @ field.flatten(2)).view_as(picture)
-    picture = picture * (1.0 + 1.6 * scene.clutter[:, None, None, None] * colour).clamp(0.05, 3.0)
+    picture = picture * (1.0 + 2.2 * scene.clutter[:, None, None, None] * colour).clamp(0.05, 3.0)
 
     for i in range(int(scene.shape_count.max()) if batch else 0):
         rows = torch.nonzero(scene.shape_count > i)[:, 0]
         s = scene.shapes[rows, i, :, None, None]  # (b, 20, 1, 1)
         angle = 2 * torch.pi * s[:, 0]
         cos, sin = torch.cos(angle), torch.sin(angle)
-        px, py = x - (1.2 * s[:, 1] - 0.1), y - (1.2 * s[:, 2] - 0.1)
-        qx, qy = px * cos + py * sin, py * cos - px * sin
+        cx, cy = 1.2 * s[:, 1] - 0.1, 1.2 * s[:, 2] - 0.1
+        qx = x * cos + (y * sin - (cx * cos + cy * sin))  # place along and across the shape's axis
+        qy = y * cos - (x * sin + (cy * cos - cx * sin))
         finger = s[:, 3] < 0.4
         half_x = torch.where(finger, 0.12 + 0.3 * s[:, 4], 0.05 + 0.22 * s[:, 4])
         half_y = torch.where(finger, torch.zeros_like(half_x), 0.22 * s[:, 5])
         round_ = torch.where(finger, 0.02 + 0.05 * s[:, 6], 0.01 + 0.12 * s[:, 6] ** 2)
-        dx, dy = qx.abs() - half_x, qy.abs() - half_y
-        dx.clamp_(min=0), dy.clamp_(min=0)
-        distance = (dx * dx + dy * dy).sqrt_() - round_
-        soft = 1.2 / size + 0.03 * s[:, 7] ** 3
-        alpha = (0.5 - distance / soft).clamp_(0, 1)[:, None]
+        dx, dy = qx.abs().sub_(half_x).clamp_(min=0), qy.abs().sub_(half_y).clamp_(min=0)
+        soft = 1.0 / (1.2 / size + 0.03 * s[:, 7] ** 3)
+        alpha = dx.square_().add_(dy.square_()).sqrt_().mul_(-soft).add_(0.5 + round_ * soft).clamp_(0, 1)
         first, second = scene.shapes[rows, i, 8:11], scene.shapes[rows, i, 11:14]
         # Finger-like shapes have skin's colours and are lit like cylinders.
         tone = (first[:, :1] * 0.85 + 0.15) * torch.tensor([1.0, 0.72, 0.56], device=device) + 0.06 * (second - 0.5)
         first = torch.where(finger[:, :, 0], tone.clamp(0.02, 1), first)
         first, second = to_linear(first)[..., None, None], to_linear(second)[..., None, None]
-        stripes = ((s[:, 14] < 0.35) & ~finger).float() * (torch.sin(qx * (40 + 160 * s[:, 15])) > 0).float()
-        lit = 1.0 - finger * 0.55 * ((qy / round_).clamp_(-1, 1) * (0.6 + 0.4 * s[:, 16])).square()
-        lit = lit * (0.8 + 0.4 * ramp[rows, 0] * s[:, 17])
-        colour = (first + (second - first) * stripes[:, None]) * lit[:, None]
-        picture[rows] = picture[rows] + alpha * (colour - picture[rows])
+        striped = (s[:, 14] < 0.35) & ~finger
+        stripes = torch.remainder(qx.mul_(6.0 + 25.0 * s[:, 15]), 1.0).gt_(0.5).mul_(striped)
+        bright = 0.8 + 0.4 * ramp[rows, 0] * s[:, 17]
+        lit = qy.div_(round_).clamp_(-1, 1).square_().mul_(-0.55 * finger * (0.6 + 0.4 * s[:, 16]) ** 2).add_(1.0)
+        lit = lit.mul_(bright)[:, None]
+        colour = (stripes[:, None] * (second - first)).add_(first).mul_(lit)
+        below = picture[rows]
+        picture[rows] = below.add_(colour.sub_(below).mul_(alpha[:, None]))
     return picture
 
 

@@ -39,7 +39,7 @@ PALM_PART, FOREARM_PART = 15, 16
 NUM_PARTS = 17
 
 _FINGER_SOFTNESS, _PALM_SOFTNESS = 1.5, 5.0  # mm, the smooth union's k
-_NEIGHBOURS = 6  # capsules a vertex belongs to
+_NEIGHBOURS = 5  # capsules a vertex belongs to
 _FOREARM_START, _FOREARM_STRETCH = -22.0, 4.5  # the forearm is meshed short and drawn out, as it has no detail
 
 
@@ -168,7 +168,7 @@ class HandSurface:
         weights: ``(V, 24)`` weight of each frame of :mod:`~hand_lib.synthetic.anatomy`; rows sum to one.
         part: ``(V,)`` 0–14 finger segments (thumb first, each tip → palm), 15 palm, 16 forearm.
         softness: ``(V,)`` mm, k of the smooth union.
-        neighbours: ``(V, 6)`` the capsules each vertex belongs to.
+        neighbours: ``(V, 5)`` the capsules each vertex belongs to.
         anchor: ``(2C, 3)`` ends of the capsules in the resting pose, all first ends before all second ones.
         anchor_weights: ``(2C, 24)`` their frames.
         radius: ``(2C,)`` mm.
@@ -441,8 +441,8 @@ def pose_surface(
     radius = surface.radius * thick  # (B, 2C)
     count = ends.shape[2] // 2
     batch, vertices = len(points), points.shape[2]
-    index = surface.neighbours.t().reshape(-1)  # (6V,): the slow axis runs over the capsules
-    shape6 = (batch, _NEIGHBOURS, vertices)
+    index = surface.neighbours.t().reshape(-1)  # (5V,): the slow axis runs over the capsules
+    shape5 = (batch, _NEIGHBOURS, vertices)
 
     # What the steps share: each capsule's axis e, its length and taper, gathered per vertex.
     first, axis = ends[..., :count], ends[..., count:] - ends[..., :count]
@@ -450,21 +450,18 @@ def pose_surface(
     taper = radius[:, count:] - radius[:, :count]
     table = torch.cat([first, axis, inverse[:, None], radius[:, None, :count], taper[:, None]], dim=1)  # (B, 9, C)
     table = table[:, :, index]
-    ax, ay, az, ex, ey, ez, inverse, r0, taper = (t.view(shape6) for t in table.unbind(1))
-    k = surface.softness
-    normals = None
+    ax, ay, az, ex, ey, ez, inverse, r0, taper = (t.view(shape5) for t in table.unbind(1))
+    k, over_k = surface.softness, 1.0 / surface.softness
+    normals = points
     for _ in range(max(iterations, 1)):
         px, py, pz = (points[:, i, None] for i in range(3))
         qx, qy, qz = px - ax, py - ay, pz - az
         t = ((qx * ex + qy * ey + qz * ez) * inverse).clamp_(0, 1)
         qx, qy, qz = qx - t * ex, qy - t * ey, qz - t * ez
         far = (qx * qx + qy * qy + qz * qz + 1e-6).sqrt_()
-        d = (far - r0 - t * taper) / k
-        low = d.amin(1, keepdim=True)
-        w = torch.exp(low - d)
-        total = w.sum(1)
-        value = k * (low[:, 0] - torch.log(total))
-        w = w / far
+        w = torch.exp(((r0 + t * taper - far) * over_k).clamp_(-60, 60))
+        value = -k * torch.log(w.sum(1))
+        w = w.div_(far)
         normals = torch.stack([(w * qx).sum(1), (w * qy).sum(1), (w * qz).sum(1)], dim=1)
         normals = normals / normals.square().sum(1, keepdim=True).clamp(min=1e-8).sqrt()
         if iterations:
