@@ -27,7 +27,7 @@ if importlib.util.find_spec("hand_lib") is None:
 
 def install_cell(repository: str) -> str:
     """:data:`INSTALL_CELL` with the repository's address put in; as it stands where the address is empty."""
-    return INSTALL_CELL.replace('REPOSITORY = ""', f"REPOSITORY = {json.dumps(repository)}")
+    return INSTALL_CELL.replace('REPOSITORY = ""', f"REPOSITORY = {json.dumps(repository, ensure_ascii=False)}")
 
 
 def put_address(notebook: dict[str, Any], repository: str) -> int:
@@ -85,7 +85,7 @@ def find_chapters(root: Path) -> list[Chapter]:
             raise HandLibError(f"{path}: a chapter is named NN_name.ipynb")
         try:
             metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise HandLibError(f"{path}: not a notebook ({error})") from error
         chapters.append(Chapter(path, int(number), tuple(metadata.get("hand_lib", {}).get("after", ()))))
     if not chapters:
@@ -105,7 +105,7 @@ def select(chapters: list[Chapter], wanted: str | None) -> list[Chapter]:
         {str(c.number): c for c in chapters} | {c.path.stem[:2]: c for c in chapters} | {c.name: c for c in chapters}
     )
     chosen = []
-    for word in wanted.replace(",", " ").split():
+    for word in wanted.replace(",", " ").split() or [wanted]:
         if word not in names:
             raise choose("chapter", word, [f"{c.number} ({c.name})" for c in chapters])
         chosen.append(names[word])
