@@ -56,6 +56,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_which(train)
     train.add_argument("--seed", type=int, nargs="+", default=[0], help="one or more (default: 0)")
     train.add_argument("--backbone", help="resnet18 to resnet152 (default: the profile's)")
+    train.add_argument("--imagenet", action="store_true", help="start the backbone from ImageNet's weights")
     train.add_argument("--budget", type=float, metavar="SECONDS", help="stop cleanly after so long; run again to go on")
     train.add_argument("--results", type=Path, metavar="DIR", help="where to record (default: results/, not for smoke)")
 
@@ -64,6 +65,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_which(evaluate, default=None)
     evaluate.add_argument("--seed", type=int, default=0, help="of the row's run (default: 0)")
     evaluate.add_argument("--backbone", help="of the row's run (default: the profile's)")
+    evaluate.add_argument("--imagenet", action="store_true", help="the row's run that started from ImageNet's weights")
     evaluate.add_argument("--json", action="store_true", help="all metrics")
 
     results = add("results", show_results, "a table of the recorded runs")
@@ -133,13 +135,14 @@ def train_rows(args: argparse.Namespace) -> int:
         raise HandLibError(f"--budget {args.budget:g} leaves no time: give seconds above 0")
     deadline = experiments.stop_time(args.budget)
     if args.missing:
-        if args.backbone:
-            raise HandLibError("--missing is about the profile's own backbone: leave out --backbone")
+        if args.backbone or args.imagenet:
+            raise HandLibError("--missing is about the profile's own start: leave out --backbone and --imagenet")
         wanted = experiments.missing(profile, folder=args.results)
     else:
         wanted = [(row, seed) for seed in args.seed for row in args.rows]
+    which = {"profile": profile, "device": args.device, "backbone": args.backbone, "imagenet": args.imagenet}
     for row, seed in wanted:  # all names are checked before the first hour is spent
-        experiments.plan(row, profile=profile, seed=seed, device=args.device, backbone=args.backbone)
+        experiments.plan(row, seed=seed, **which)
 
     first = _is_first_process()
     recording = args.results is not None or profile.name != "smoke"
@@ -149,9 +152,7 @@ def train_rows(args: argparse.Namespace) -> int:
         if deadline is not None and time.monotonic() >= deadline:
             return _say_budget(args.budget, f"{len(wanted) - number} of {len(wanted)} runs not begun")
         try:
-            run = experiments.run(
-                row, profile=profile, seed=seed, device=args.device, backbone=args.backbone, deadline=deadline
-            )
+            run = experiments.run(row, seed=seed, deadline=deadline, **which)
         except experiments.Unfinished as stopped:
             return _say_budget(args.budget, str(stopped))
         if not first:
@@ -191,7 +192,12 @@ def evaluate_run(args: argparse.Namespace) -> int:
     if args.what in experiments.ROWS:
         profile = args.profile or "quick"
         planned = experiments.plan(
-            args.what, profile=profile, seed=args.seed, device=args.device, backbone=args.backbone
+            args.what,
+            profile=profile,
+            seed=args.seed,
+            device=args.device,
+            backbone=args.backbone,
+            imagenet=args.imagenet,
         )
         if (found := experiments.find(planned)) is None:
             again = f"python -m hand_lib train {args.what} --profile {profile} --seed {args.seed}"
@@ -257,7 +263,7 @@ def show_results(args: argparse.Namespace) -> int:
             [
                 record["profile"],
                 record["row"] + ("" if current else " *"),
-                record["backbone"],
+                record["backbone"] + (", ImageNet" if record["imagenet"] else ""),
                 str(record["seed"]),
                 f"{metrics['epe_mean']:.2f}",
                 f"{metrics['epe_median']:.2f}",

@@ -40,7 +40,7 @@ from hand_lib.datasets.synthetic import load_synthetic
 from hand_lib.errors import HandLibError, choose
 from hand_lib.metrics import summarise
 from hand_lib.models import rows as rows_module
-from hand_lib.models.backbone import LAYOUTS
+from hand_lib.models.backbone import LAYOUTS, load_imagenet
 from hand_lib.models.counting import count as count_model
 from hand_lib.models.rows import ROWS, NetworkSize, Row
 from hand_lib.samples import Samples
@@ -142,7 +142,7 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile(
             name="paper",
-            title="the paper's own protocol on synthetic hands: 256 px, published backbones, 30 epochs of 64",
+            title="the paper's protocol on synthetic hands: 256 px, published backbones, 30 epochs; takes --imagenet",
             network=NetworkSize(depth=18, width=64, image_size=256, final_stride=2),
             training_count=RHD_TRAINING,
             evaluation_count=RHD_EVALUATION,
@@ -206,6 +206,7 @@ class Plan:
     Attributes:
         row, profile: what and how much.
         network: the profile's, or with another backbone.
+        imagenet: the backbone starts from ImageNet's weights, as in the paper, and not from random ones.
         config: the training's.
         source: hash of the code that trains this row.
     """
@@ -215,12 +216,12 @@ class Plan:
     network: NetworkSize
     config: TrainingConfig
     source: str
+    imagenet: bool = False
 
     @property
     def name(self) -> str:
-        """``row[-backbone]-s<seed>``; the backbone where it is not the profile's own."""
-        backbone = f"-{self.backbone}" if self.network.depth != self.profile.network.depth else ""
-        return f"{self.row.name}{backbone}-s{self.config.seed}"
+        """``row[-backbone][-imagenet]-s<seed>``; the backbone where it is not the profile's own."""
+        return _run_name(self.row.name, self.profile.name, self.backbone, self.imagenet, self.config.seed)
 
     @property
     def title(self) -> str:
@@ -238,6 +239,7 @@ class Plan:
             "row": self.row.name,
             "profile": profile.name,
             "network": asdict(self.network),
+            "imagenet": self.imagenet,
             "training": asdict(self.config),
             "data": {
                 "version": DATA_VERSION,
@@ -264,6 +266,26 @@ class Plan:
         """The row's network with the seed's random weights, on the CPU."""
         return training.build_seeded(lambda: self.row.build(self.network), self.config.seed)
 
+    def start(self) -> nn.Module:
+        """The network as its training begins: :meth:`build`, with ImageNet's weights in the backbone if so planned."""
+        model = self.build()
+        if self.imagenet:
+            weights = load_imagenet(self.network.depth, folder=_imagenet_folder())
+            if weights is None:
+                raise HandLibError(f"the ImageNet weights in {_imagenet_folder()} are gone")
+            model.backbone.load_weights(weights)
+        return model
+
+
+def _run_name(row: str, profile: str, backbone: str, imagenet: bool, seed: int) -> str:
+    own = PROFILES[profile].network.depth if profile in PROFILES else None
+    parts = [row, backbone if backbone != f"resnet{own}" else "", "imagenet" if imagenet else "", f"s{seed}"]
+    return "-".join(filter(None, parts))
+
+
+def _imagenet_folder() -> Path:
+    return cache.cache_dir() / "imagenet"
+
 
 def plan(
     row: str,
@@ -272,17 +294,27 @@ def plan(
     seed: int = 0,
     device: str | None = None,
     backbone: str | None = None,
+    imagenet: bool = False,
 ) -> Plan:
     """What :func:`run` would do with these arguments; trains nothing.
 
+    Where ImageNet's weights are asked for they are fetched now; without a network a warning says so, and the plan is
+    one with random weights.
+
     Raises:
-        HandLibError: an unknown row, profile, device or backbone; the line names the choices.
+        HandLibError: an unknown row, profile, device or backbone; the line names the choices. ImageNet's weights for
+            a thinner backbone than the published one.
     """
     profile, row_ = get_profile(profile), get_row(row)
     network = profile.network if backbone is None else replace(profile.network, depth=get_depth(backbone))
     precision = training.choose_precision(training.choose_device(device))
     config = profile.training_config(seed=seed, precision=precision)
-    return Plan(row=row_, profile=profile, network=network, config=config, source=source_hash(row, network))
+    if imagenet:
+        if network.width != 64:
+            raise HandLibError(f"ImageNet's weights are of width 64, profile {profile.name} has width {network.width}")
+        imagenet = load_imagenet(network.depth, folder=_imagenet_folder()) is not None
+    source = source_hash(row, network)
+    return Plan(row=row_, profile=profile, network=network, config=config, source=source, imagenet=imagenet)
 
 
 _TRAINING_MODULES = (
@@ -440,6 +472,7 @@ def run(
     device: str | None = None,
     progress: bool = True,
     backbone: str | None = None,
+    imagenet: bool = False,
     deadline: float | None = None,
 ) -> Run:
     """The run of a row: from the cache, or trained now. Two processes that ask for the same run train it once.
@@ -451,6 +484,7 @@ def run(
         device: "cpu", "cuda", …; None takes the GPU if there is one.
         progress: say what is done, how long it should take, and show the steps, on stderr.
         backbone: "resnet18" to "resnet152" instead of the profile's own.
+        imagenet: start the backbone from ImageNet's weights.
         deadline: ``time.monotonic()`` after which to stop with a checkpoint.
 
     Raises:
@@ -458,7 +492,7 @@ def run(
         Unfinished: the deadline came first.
         KeyboardInterrupt: Ctrl-C, after the checkpoint was saved; the same call goes on from there.
     """
-    planned = plan(row, profile=profile, seed=seed, device=device, backbone=backbone)
+    planned = plan(row, profile=profile, seed=seed, device=device, backbone=backbone, imagenet=imagenet)
     if int(os.environ.get("RANK", "0")) > 0:  # under torchrun the first process keeps the lock for all
         return _run(planned, device, progress, deadline)
     with cache.lock(planned.folder, waiting_for=planned.title):
@@ -513,7 +547,7 @@ def _load_run(planned: Plan) -> Run:
 
 def _train(planned: Plan, fabric: Any, progress: bool, deadline: float | None) -> None:
     training_set, evaluation_set = datasets(planned.profile)
-    model = planned.build()
+    model = planned.start()
     about = {
         "row": planned.row.name,
         "profile": planned.profile.name,
@@ -609,6 +643,7 @@ def make_record(
         "table_id": planned.row.table_id,
         "profile": planned.profile.name,
         "backbone": planned.backbone,
+        "imagenet": planned.imagenet,
         "seed": planned.config.seed,
         "key": planned.key,
         "source": planned.source,
@@ -635,11 +670,9 @@ def make_record(
 
 
 def record_path(record: dict[str, Any], folder: Path | None = None) -> Path:
-    """Where a record is kept: ``results/<profile>/<row>[-backbone]-s<seed>.json``."""
-    default = get_profile(record["profile"]).network.depth
-    backbone = f"-{record['backbone']}" if record["backbone"] != f"resnet{default}" else ""
-    name = f"{record['row']}{backbone}-s{record['seed']}.json"
-    return (folder or cache.results_dir()) / record["profile"] / name
+    """Where a record is kept: ``results/<profile>/<row>[-backbone][-imagenet]-s<seed>.json``."""
+    name = _run_name(record["row"], record["profile"], record["backbone"], record["imagenet"], record["seed"])
+    return (folder or cache.results_dir()) / record["profile"] / f"{name}.json"
 
 
 def write_record(record: dict[str, Any], folder: Path | None = None) -> Path:
@@ -679,6 +712,7 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
             order.get(r["row"], 99),
             r["row"],
             int(r["backbone"].removeprefix("resnet")),
+            r["imagenet"],
             r["seed"],
         ),
     )
@@ -688,7 +722,11 @@ def missing(profile: str | Profile, folder: Path | None = None) -> list[tuple[st
     """The (row, seed) pairs of a profile that are not recorded, most wanted first: the first seed of all rows first."""
     profile = get_profile(profile)
     backbone = f"resnet{profile.network.depth}"
-    have = {(r["row"], r["seed"]) for r in records(profile.name, folder=folder) if r["backbone"] == backbone}
+    have = {
+        (r["row"], r["seed"])
+        for r in records(profile.name, folder=folder)
+        if r["backbone"] == backbone and not r["imagenet"]
+    }
     return [(row, seed) for seed in profile.seeds for row in ROWS if (row, seed) not in have]
 
 

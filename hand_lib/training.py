@@ -11,6 +11,7 @@ number of the step, nothing else; on a CPU the final weights are the same bit fo
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -228,10 +229,14 @@ def batch_indices(step: int, *, count: int, batch_size: int, seed: int) -> Tenso
     epochs = positions // count
     indices = torch.empty_like(positions)
     for epoch in epochs.unique().tolist():
-        order = torch.randperm(count, generator=generator_for("order", seed, epoch))
         here = epochs == epoch
-        indices[here] = order[positions[here] % count]
+        indices[here] = _order(count, seed, epoch)[positions[here] % count]
     return indices
+
+
+@functools.lru_cache(maxsize=2)
+def _order(count: int, seed: int, epoch: int) -> Tensor:
+    return torch.randperm(count, generator=generator_for("order", seed, epoch))
 
 
 class Batches:
@@ -492,6 +497,7 @@ def train(
     network, engine = fabric.setup(model, optimiser)
     network.mark_forward_method("stages")
 
+    torch.backends.cudnn.benchmark = True  # every step has the same shapes: let it find the fastest convolutions
     check_every = CHECK_EVERY_ON_GPU if device_.type != "cpu" else 1
     validate_at = {round(config.steps * (i + 1) / config.validations) for i in range(config.validations)}
     recent: list[Tensor] = []  # losses of the last steps, still on the device

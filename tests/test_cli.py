@@ -213,7 +213,14 @@ def test_train_missing_does_what_results_missing_lists(capsys, tmp_path):
     listed = json.loads(capsys.readouterr().out)
     assert len(listed) == 2 * len(ROWS)
     for line in listed[1:]:  # all but the first are pretended to be there
-        record = {"format": 1, "row": line["row"], "seed": line["seed"], "profile": "tiny", "backbone": "resnet18"}
+        record = {
+            "format": 1,
+            "row": line["row"],
+            "seed": line["seed"],
+            "profile": "tiny",
+            "backbone": "resnet18",
+            "imagenet": False,
+        }
         experiments.write_record(record, tmp_path)
     assert main(["train", "--missing", *command, "--device", "cpu"]) == 0
     capsys.readouterr()

@@ -170,6 +170,26 @@ def test_a_new_row_leaves_the_others_alone(monkeypatch):
     assert experiments.source_hash.__wrapped__("fr", TINY.network) != before
 
 
+def test_imagenet_s_weights_start_the_backbone_and_change_the_key(monkeypatch):
+    wide = replace(TINY, network=NetworkSize(depth=18, width=64, image_size=32, final_stride=1))
+    weights = {
+        **plan("fr", profile=wide, seed=50, device="cpu").build().backbone.state_dict(),
+        "fc.bias": torch.zeros(1),
+    }
+    monkeypatch.setattr(experiments, "load_imagenet", lambda depth, *, folder: weights)
+    random, given = (plan("afr", profile=wide, device="cpu", imagenet=flag) for flag in (False, True))
+    assert given.key != random.key and given.name == "afr-imagenet-s0"
+    start, head = given.start(), random.start()
+    assert torch.equal(start.backbone.conv1.weight, weights["conv1.weight"])
+    assert torch.equal(start.decoder.transform.first.weight, head.decoder.transform.first.weight)
+    assert not torch.equal(start.backbone.conv1.weight, head.backbone.conv1.weight)
+    with pytest.raises(HandLibError, match="width 64"):
+        plan("afr", profile="tiny", device="cpu", imagenet=True)
+    # Without a network: the library warns and gives none, and the run is planned, kept and recorded as a random start.
+    monkeypatch.setattr(experiments, "load_imagenet", lambda depth, *, folder: None)
+    assert plan("afr", profile=wide, device="cpu", imagenet=True).key == random.key
+
+
 # --------------------------------------------------------------------------------------------------------------- runs
 
 
@@ -325,6 +345,9 @@ def test_records_come_back_in_the_tables_order(tmp_path):
     # Missing: the first seed of every row comes before anyone's second; another backbone does not count.
     lacking = experiments.missing("tiny", folder=tmp_path)
     assert [seed for _, seed in lacking] == sorted(seed for _, seed in lacking)
+    # nor does a start from ImageNet's weights
+    experiments.write_record({**record, "row": "fr", "seed": 1, "imagenet": True}, tmp_path)
+    assert (tmp_path / "tiny" / "fr-imagenet-s1.json").exists() and ("fr", 1) in experiments.missing("tiny", tmp_path)
     assert set(lacking) == {(row, seed) for row in ROWS for seed in (0, 1)} - {("fr", 0), ("afr", 0), ("afr", 1)}
 
 
