@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
-from hand_lib.skeleton import NUM_JOINTS, TIPS
+from hand_lib.skeleton import FINGER_COLORS, FINGERS, NUM_JOINTS, TIPS, WRIST_COLOR
 from hand_lib.synthetic.anatomy import RADII, SEGMENTS, forward_kinematics, move
 from hand_lib.synthetic.renderer import barycentric, crevice_shade, rasterise, rasterise_depth, soft_shadow
 from hand_lib.synthetic.scene import (
@@ -605,6 +605,22 @@ def flesh_at_joints(thickness: Tensor) -> Tensor:
     wrist = 26.0 * thickness.mean(1, keepdim=True)
     deep = torch.tensor([2.3, 1.9, 1.6, 1.6], device=thickness.device)
     return torch.cat([wrist, (radii * deep).flatten(1)], 1)
+
+
+def color_mask(mask: Tensor) -> Tensor:
+    """A mask of RHD's classes ``(..., H, W)`` as a picture ``(..., 3, H, W)`` uint8.
+
+    Fingers have the book's colours, lightest at the tip, the palm is grey, other persons' flesh dark grey and the
+    background black; left and right hands look alike.
+    """
+
+    def rgb(text: str) -> Tensor:
+        return torch.tensor([int(text[i : i + 2], 16) for i in (1, 3, 5)], dtype=torch.float32)
+
+    fingers = [rgb(FINGER_COLORS[name]) for name in FINGERS]
+    hand = [c + share * (255.0 - c) for c in fingers for share in (0.45, 0.2, 0.0)] + [rgb(WRIST_COLOR) + 40.0]
+    table = torch.stack([torch.zeros(3), torch.full((3,), 60.0), *hand, *hand]).round().to(torch.uint8)
+    return table.to(mask.device)[mask.long()].movedim(-1, -3)
 
 
 def _boxes(mask: Tensor, uv: Tensor) -> Tensor:

@@ -190,10 +190,10 @@ class HandParameters:
 # sRGB of bare skin from the lightest to the darkest, roughly even steps of the individual typology angle.
 _TONES = torch.tensor(
     [
-        [0.960, 0.820, 0.740],
-        [0.925, 0.755, 0.655],
-        [0.865, 0.675, 0.555],
-        [0.765, 0.565, 0.435],
+        [0.955, 0.775, 0.680],
+        [0.925, 0.720, 0.605],
+        [0.865, 0.645, 0.515],
+        [0.765, 0.545, 0.410],
         [0.640, 0.445, 0.320],
         [0.490, 0.325, 0.230],
         [0.360, 0.235, 0.170],
