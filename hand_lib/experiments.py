@@ -478,7 +478,7 @@ def run(
     """The run of a row: from the cache, or trained now. Two processes that ask for the same run train it once.
 
     Args:
-        row: name of the row, see :data:`hand_lib.models.rows.ROWS`.
+        row: name of the row, see ``ROWS`` in :mod:`hand_lib.models.rows`.
         profile: "smoke", "quick", "full" or "paper".
         seed: of the weights, the order of the data and the augmentation.
         device: "cpu", "cuda", …; None takes the GPU if there is one.

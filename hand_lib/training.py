@@ -458,7 +458,7 @@ def train(
 
     Args:
         model: with ``stages(images (B, 3, S, S)) -> (S, B, 21, 3)`` and ``forward`` (the last stage), see
-            :class:`hand_lib.models.HandPoseNet`.
+            :class:`hand_lib.models.network.HandPoseNet`.
         training: the training set; it is moved to the device as a whole, as uint8.
         validation: images for the curve; the first ``config.validation_images`` are used.
         config: how.

@@ -39,7 +39,7 @@ class Counts:
 
 
 def count(model: nn.Module, image_size: int) -> Counts:
-    """Count a network's parameters and its multiply-adds for one picture of ``image_size``² pixels.
+    """Count a network's parameters and its multiply-adds for one picture ``image_size`` pixels wide and high.
 
     Nothing is computed: a copy without data goes through the network's shapes.
 
