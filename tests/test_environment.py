@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
 import pytest
 import yaml
@@ -148,3 +149,21 @@ def test_no_path_of_somebodys_machine_is_committed() -> None:
         if b"\0" not in content[:4000] and home.search(content.decode("utf-8", errors="replace")):
             found.append(name)
     assert [name for name in found if name != "tests/test_environment.py"] == []
+
+
+def test_everything_imported_is_declared() -> None:
+    """Package, tests and benchmarks: an import that arrives by another package's dependency can leave with it."""
+    of_module = packages_distributions()
+    declared = {canonicalize_name(requirement.name) for requirement in requirements()}
+    missing = set()
+    for name in tracked():
+        if not name.endswith(".py"):
+            continue
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"))):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for module in {module.partition(".")[0] for module in modules} - sys.stdlib_module_names:
+                owners = {canonicalize_name(owner) for owner in of_module.get(module, ())}
+                if owners and not owners & (declared | {PROJECT["name"]}):
+                    missing.add(f"{name}: {module} ({', '.join(owners)})")
+    assert sorted(missing) == []
