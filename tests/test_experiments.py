@@ -494,3 +494,34 @@ def test_numpy_generators_are_the_only_randomness_of_the_interval(tmp_path):
     first = compare(a, b)
     np.random.seed(2)
     assert compare(a, b) == first
+
+
+# ---------------------------------------------------------------------------------------------- several processes
+
+TOGETHER = """
+import json, os, sys
+sys.path.insert(0, {tests!r})
+import test_experiments as t
+t.PROFILES["tiny"] = t.TINY
+done = t.run("afr", profile="tiny", seed=11, device="cpu", progress=False)
+again = t.run("afr", profile="tiny", seed=11, device="cpu", progress=False)
+assert again.record == done.record
+print(json.dumps([os.environ["RANK"], done.record["metrics"]["epe_mean"], done.record["processes"]]))
+"""
+
+
+@pytest.mark.slow
+def test_processes_under_torchrun_share_one_run(tmp_path):
+    """One renders, both train, one records; both see the record, and it is that of a run on one process."""
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER.format(tests=str(ROOT / "tests")))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", cache.CACHE_VARIABLE: str(tmp_path)}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = sorted(json.loads(line) for line in done.stdout.splitlines() if line.startswith("["))
+    assert [line[0] for line in lines] == ["0", "1"] and lines[0][1:] == lines[1][1:]
+    assert lines[0][2] == 2
+    alone = tiny(seed=11)
+    assert lines[0][1] == pytest.approx(alone.record["metrics"]["epe_mean"], rel=0.02)  # bfloat16 rounds differently
+    assert len(list(tmp_path.glob("runs/tiny/*/record.json"))) == 1
