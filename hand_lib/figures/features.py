@@ -27,9 +27,8 @@ def map_sheet(
     points: Tensor | None = None,
     columns: int = 6,
     width: float = 6.4,
-    signed: bool = False,
 ) -> Figure:
-    """Feature maps, each laid over its picture, cell by cell: dark is nothing, bright is the map's own largest value.
+    """Feature maps, each laid over its picture, cell by cell: clear is nothing, bright is the map's own largest value.
 
     The cells are drawn where they look, with the centre of cell i of a map of stride s on pixel s·i (see
     :class:`hand_lib.models.backbone.ResNet`). So the first row and column of cells reach beyond the picture, and the
@@ -37,12 +36,11 @@ def map_sheet(
 
     Args:
         images: ``(3, H, W)``, one picture under all the maps, or ``(N, 3, H, W)``, one a map.
-        maps: ``(N, h, w)``.
+        maps: ``(N, h, w)``, not negative.
         titles: one a map.
         points: ``(N, 2)`` pixels, one marked in each picture, such as the joint that the map belongs to.
         columns: pictures a line.
         width: of the sheet, in inches.
-        signed: the maps have negative values too: blue below zero, red above.
 
     Returns:
         The figure.
@@ -64,15 +62,9 @@ def map_sheet(
             continue
         grey = pictures[i].float().mean(0)
         show_image(ax, grey, cmap="gray", vmin=0.0, vmax=float(grey.max().clamp_min(1e-6)))
-        largest = float(maps[i].detach().abs().max().clamp_min(1e-12))
-        ax.imshow(
-            maps[i].detach().cpu().float().numpy(),
-            cmap="RdBu_r" if signed else "inferno",
-            vmin=-largest if signed else 0.0,
-            vmax=largest,
-            extent=extent,
-            alpha=0.6,
-        )
+        share = maps[i].detach().cpu().float().numpy().clip(min=0)
+        share = share / max(float(share.max()), 1e-12)
+        ax.imshow(share, cmap="inferno", vmin=-0.3, vmax=1.0, extent=extent, alpha=0.8 * share)
         if points is not None:
             ax.scatter(
                 *points[i].detach().cpu().tolist(), s=26, c="white", edgecolors="black", linewidths=1.0, zorder=3
