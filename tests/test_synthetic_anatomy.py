@@ -33,9 +33,7 @@ def random_pose(seed: int, batch: int = 8, spread: float = 3.0) -> HandPose:
     return pose_of_vector(spread * torch.randn(batch, 24, generator=torch.Generator().manual_seed(seed)))
 
 
-@pytest.mark.parametrize(
-    ("rotation", "source", "target"), [(rotation_x, 1, 2), (rotation_y, 2, 0), (rotation_z, 0, 1)]
-)
+@pytest.mark.parametrize(("rotation", "source", "target"), [(rotation_x, 1, 2), (rotation_y, 2, 0), (rotation_z, 0, 1)])
 def test_a_quarter_turn_carries_one_axis_to_the_next(rotation, source, target):
     axes = torch.eye(3)
     assert torch.allclose(rotation(torch.tensor(math.pi / 2)) @ axes[source], axes[target], atol=1e-6)
@@ -167,7 +165,10 @@ def test_splits_share_no_gesture_and_no_person():
     assert len(torch.unique(prototypes("training"), dim=0)) == len(training)
     a = sample_hands(0, "training", range(400))
     b = sample_hands(0, "evaluation", range(400))
-    shapes = {split: {tuple(r) for r in hands.shape.segments.flatten(1).numpy().tolist()} for split, hands in (("a", a), ("b", b))}
+    shapes = {
+        split: {tuple(r) for r in hands.shape.segments.flatten(1).numpy().tolist()}
+        for split, hands in (("a", a), ("b", b))
+    }
     assert not shapes["a"] & shapes["b"]
     skins = {split: {tuple(r) for r in hands.skin.back.numpy().tolist()} for split, hands in (("a", a), ("b", b))}
     assert not skins["a"] & skins["b"]
@@ -198,4 +199,7 @@ def test_skin_tones_cover_the_range():
     light = np.sort(skin.back.mean(1).numpy())
     assert light[-1] / light[0] > 10  # linear albedo
     assert (skin.back[:, 0] > skin.back[:, 2]).all()  # redder than blue
-    assert (skin.palm.mean(1) >= 0.95 * skin.back.mean(1)).float().mean() > 0.9
+    # Palms have little pigment: nearly the back's colour on light skin, far lighter on dark skin.
+    ratio = skin.palm.mean(1) / skin.back.mean(1)
+    assert (ratio > 0.85).all()
+    assert (ratio[skin.tone > 0.8] > 1.2).all()

@@ -161,7 +161,9 @@ def move(batch, device):
     new = {}
     for f in fields(batch):
         value = getattr(batch, f.name)
-        new[f.name] = value if value is None else (value.to(device) if isinstance(value, Tensor) else move(value, device))
+        new[f.name] = (
+            value if value is None else (value.to(device) if isinstance(value, Tensor) else move(value, device))
+        )
     return replace(batch, **new)
 
 
@@ -247,9 +249,7 @@ def limit_pose(pose: HandPose) -> HandPose:
     coupled = DIP_OF_PIP * flexion[:, 1:, 1]
     dip = torch.minimum(torch.maximum(flexion[:, 1:, 2], coupled - DIP_SLACK), coupled + DIP_SLACK)
     dip = dip.clamp(limits[1:, 2, 0], limits[1:, 2, 1])
-    flexion = torch.cat(
-        [flexion[:, :1], torch.stack([flexion[:, 1:, 0], flexion[:, 1:, 1], dip], dim=-1)], dim=1
-    )
+    flexion = torch.cat([flexion[:, :1], torch.stack([flexion[:, 1:, 0], flexion[:, 1:, 1], dip], dim=-1)], dim=1)
     # The collateral ligaments of a bent MCP joint are taut: it can hardly be spread.
     room = torch.cat([torch.ones_like(flexion[:, :1, 0]), 0.15 + 0.85 * torch.cos(flexion[:, 1:, 0]).clamp(0, 1)], 1)
     limits = ABDUCTION_LIMITS.to(device)

@@ -118,7 +118,9 @@ def _objects(scene: SceneParameters, rows: Tensor, joints: Tensor, span: Tensor)
     flat, up = torch.cos(latitude).clamp(min=0), torch.sin(latitude)
     cos, sin = torch.cos(longitude), torch.sin(longitude)
     unit = torch.stack([power(flat, e1) * power(cos, e2), power(flat, e1) * power(sin, e2), power(up, e1)], 2)
-    normal = torch.stack([power(flat, 2 - e1) * power(cos, 2 - e2), power(flat, 2 - e1) * power(sin, 2 - e2), power(up, 2 - e1)], 2)
+    normal = torch.stack(
+        [power(flat, 2 - e1) * power(cos, 2 - e2), power(flat, 2 - e1) * power(sin, 2 - e2), power(up, 2 - e1)], 2
+    )
     proportion = scene.object_size[rows]
     # Held: in the middle of palm and finger tips, as large as there is room; else between the hand and the camera.
     joints = joints[rows]
@@ -163,7 +165,9 @@ def _skin_colour(
     bone = torch.cat([SEGMENTS.flip(1).flatten(), torch.tensor([60.0, 60.0])]).to(device)
     width = torch.cat([RADII[:, 1:].flip(1).flatten(), torch.tensor([40.0, 40.0])]).to(device)
     turn = surface.part_rotation.transpose(1, 2)
-    table = torch.cat([turn.flatten(1), -(turn @ surface.part_origin[..., None])[..., 0], bone[:, None], width[:, None]], 1)
+    table = torch.cat(
+        [turn.flatten(1), -(turn @ surface.part_origin[..., None])[..., 0], bone[:, None], width[:, None]], 1
+    )
     t = table.index_select(0, part).t()
     x, y, z = (t[3 * i] * px + t[3 * i + 1] * py + t[3 * i + 2] * pz + t[9 + i] for i in range(3))
     bone, width = t[12], t[13]
@@ -171,7 +175,16 @@ def _skin_colour(
     end = finger & (segment == 0)
     # Per person.
     people = torch.cat(
-        [skin.back, skin.palm, skin.nail, skin.tone[:, None], skin.mottle, skin.gloss[:, None], skin.nail_gloss[:, None]], 1
+        [
+            skin.back,
+            skin.palm,
+            skin.nail,
+            skin.tone[:, None],
+            skin.mottle,
+            skin.gloss[:, None],
+            skin.nail_gloss[:, None],
+        ],
+        1,
     )
     people = people.index_select(0, owner).t()
     back, palm, plate, tone, mottle, gloss, nail_gloss = people.split([3, 3, 3, 1, 4, 1, 1])
@@ -198,7 +211,7 @@ def _skin_colour(
     darker = darker * (1.0 - (0.30 + 0.22 * tone) * line)
 
     # Nails: a rounded rectangle on the back of the last segment, with a rim and a pale edge.
-    nail_x, nail_y = x / (0.80 * width), (y - 0.80 * bone) / (0.36 * bone)
+    nail_x, nail_y = x / (0.80 * width), (y - 0.85 * bone) / (0.36 * bone)
     inside = 1.0 - (nail_x.square().square() + nail_y.square().square()).sqrt()
     on_back = _step(-z, 0.17 * width, 0.2 * width) * end
     nail = _step(inside, 0.0, 0.16) * on_back
@@ -435,7 +448,9 @@ def render_scene(
     key = torch.cat([nearest_key.index_select(0, once), blocks.view(-1).index_select(0, samples)])
     pixel = torch.cat([once, torch.div(samples, supersample**2, rounding_mode="floor")])
     slot = torch.cat([once * supersample**2, samples])
-    share = torch.cat([torch.ones(len(once), device=device), torch.full((len(samples),), supersample**-2.0, device=device)])
+    share = torch.cat(
+        [torch.ones(len(once), device=device), torch.full((len(samples),), supersample**-2.0, device=device)]
+    )
     triangle = (key & 0xFFFFFFFF) - 1
     image = torch.div(pixel, size * size, rounding_mode="floor")
     rest = pixel - image * (size * size)
@@ -470,7 +485,9 @@ def render_scene(
     hand_face, hand_weights = hand_face[hand_pixels], weights[:, hand_pixels]
     detail = sum(hand_weights[i] * detail_table.index_select(0, hand_face[:, i]).t() for i in range(3))  # (8, P)
     w0, w1, w2 = hand_weights  # a point has the part of its nearest corner
-    nearest = torch.where(w0 >= torch.maximum(w1, w2), hand_face[:, 0], torch.where(w1 >= w2, hand_face[:, 1], hand_face[:, 2]))
+    nearest = torch.where(
+        w0 >= torch.maximum(w1, w2), hand_face[:, 0], torch.where(w1 >= w2, hand_face[:, 1], hand_face[:, 2])
+    )
     part = surface.part.index_select(0, nearest)
     hand_owner = owner[hand_pixels]
     colour, shine = _skin_colour(surface, skin, hand_owner, part, detail)
@@ -549,7 +566,9 @@ def render_scene(
     flip = left[:, None, None]
     mask = torch.where(flip, mask.flip(2), mask)
     mask = torch.where(flip & (mask >= 18), mask - 16, mask).to(torch.uint8)
-    sign = torch.where(left, -1.0, 1.0)[:, None, None] * torch.tensor([1.0, 0, 0], device=device) + torch.tensor([0, 1.0, 1], device=device)
+    sign = torch.where(left, -1.0, 1.0)[:, None, None] * torch.tensor([1.0, 0, 0], device=device) + torch.tensor(
+        [0, 1.0, 1], device=device
+    )
     uv = torch.stack([torch.where(left[:, None], size - 1 - uv[..., 0], uv[..., 0]), uv[..., 1]], -1)
     K[:, 0, 2] = torch.where(left, size - 1 - K[:, 0, 2], K[:, 0, 2])
     return Samples(

@@ -418,20 +418,23 @@ _FOREARM_TOWARDS_CAMERA = 0.35  # cosine; beyond it the arm would hide the hand 
 
 
 def _viewpoints(draws: Draws, scene: SceneConfig) -> Tensor:
+    # What would have the forearm come at the camera is seen from the opposite side.
     u = draws.unit(5)
     if scene.cone >= 180.0 and scene.roll >= 180.0:
-        rotation = _rotation_of_unit(u[:, :3])
-    else:
-        angle = torch.deg2rad(scene.cone * torch.sqrt(u[:, 0]))
-        turn = 2 * torch.pi * u[:, 1]
-        axis = torch.stack([torch.cos(turn), torch.sin(turn), torch.zeros_like(turn)], 1)
-        roll = torch.deg2rad(scene.roll * (2 * u[:, 2] - 1))
-        about_view = _about(torch.tensor([[0.0, 0.0, 1.0]]).expand(len(u), 3), roll)
-        rotation = about_view @ _about(axis, angle) @ _PALM_TO_CAMERA
-    # See from the other side whatever would have the forearm come at the camera.
-    towards = rotation[:, 2, 1] > _FOREARM_TOWARDS_CAMERA
+        return _turn_away(_rotation_of_unit(u[:, :3]), _FOREARM_TOWARDS_CAMERA)
+    angle = torch.deg2rad(scene.cone * torch.sqrt(u[:, 0]))
+    turn = 2 * torch.pi * u[:, 1]
+    axis = torch.stack([torch.cos(turn), torch.sin(turn), torch.zeros_like(turn)], 1)
+    roll = torch.deg2rad(scene.roll * (2 * u[:, 2] - 1))
+    roll = _about(torch.tensor([[0.0, 0.0, 1.0]]).expand(len(u), 3), roll)
+    one, opposite = (roll @ _about(axis, sign * angle) @ _PALM_TO_CAMERA for sign in (1.0, -1.0))
+    return torch.where((one[:, 2, 1] > _FOREARM_TOWARDS_CAMERA)[:, None, None], opposite, one)
+
+
+def _turn_away(rotation: Tensor, limit: float) -> Tensor:
+    """Half a turn about the picture's vertical for hands whose forearm comes nearer by more than ``limit`` (cosine)."""
     flipped = torch.diag(torch.tensor([-1.0, 1.0, -1.0])) @ rotation
-    return torch.where(towards[:, None, None], flipped, rotation)
+    return torch.where((rotation[:, 2, 1] > limit)[:, None, None], flipped, rotation)
 
 
 def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: SceneConfig) -> SceneParameters:
@@ -450,8 +453,10 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
     key = torch.stack([draws.uniform(-1.0, 1.0), draws.uniform(-1.2, 0.25), draws.uniform(-1.2, -0.35)], 1)
     key = key / key.norm(dim=1, keepdim=True)
     warm = 0.12 * draws.normal(2)
+
     def tinted(power: Tensor, warmth: Tensor) -> Tensor:
         return power[:, None] * torch.stack([1 + warmth, torch.ones_like(warmth), 1 - warmth], 1)
+
     key_color = tinted(draws.uniform(0.8, 1.5), warm[:, 0])
     fill_dir = torch.stack([-key[:, 0], draws.uniform(-0.6, 0.4), -draws.uniform(0.3, 1.0)], 1)
     fill_dir = fill_dir / fill_dir.norm(dim=1, keepdim=True)
@@ -488,7 +493,7 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
         cloth=cloth,
         weave=weave,
         has_other=draws.chance(scene.distractor),
-        other_rotation=_rotation_of_unit(u[:, :3]),
+        other_rotation=_turn_away(_rotation_of_unit(u[:, :3]), -0.2),
         other_place=other_place,
         has_object=draws.chance(scene.occluder),
         object_held=draws.chance(0.6),

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hand_lib.errors import HandLibError
 from hand_lib.skeleton import NUM_JOINTS
 from hand_lib.synthetic.anatomy import (
     CARPUS,
@@ -50,9 +51,7 @@ def rest_pose() -> HandPose:
     flexion = torch.zeros(1, 5, 3)
     flexion[:, 1:] = torch.deg2rad(torch.tensor([4.0, 5.0, 3.0]))
     flexion[:, 0] = torch.deg2rad(torch.tensor([-8.0, 4.0, 3.0]))
-    return HandPose(
-        flexion=flexion, abduction=abduction, twist=pose.twist, cupping=pose.cupping, wrist=pose.wrist
-    )
+    return HandPose(flexion=flexion, abduction=abduction, twist=pose.twist, cupping=pose.cupping, wrist=pose.wrist)
 
 
 @dataclass(frozen=True)
@@ -94,10 +93,10 @@ def _flesh() -> list[_Capsule]:
         # Smooth union thickens the places where capsules meet, which makes the knuckles; the radii allow for it.
         bone(j, 0.0, l1, r1 - slim, r2 - slim, chain, p, finger=chain > 0, z1=0.3)
         bone(j + 1, 0.0, l2, r2 - slim, r3 - slim, chain, m, z0=0.3, z1=0.2)
-        end = 0.80 * l3
+        end = l3 - 1.6  # the flesh ends some 4 mm beyond the tip of the bone
         bone(j + 2, 0.0, end, r3 - slim, r4 - slim - 0.4, chain, t, z0=0.2, z1=-0.4)
         # Pads on the palmar side.
-        bone(j + 2, 0.30 * l3, 0.72 * l3, 0.82 * r4, 0.80 * r4, chain, t, z0=1.6, z1=1.4)
+        bone(j + 2, 0.35 * l3, 0.80 * l3, 0.82 * r4, 0.80 * r4, chain, t, z0=1.6, z1=1.4)
         bone(j + 1, 0.35 * l2, 0.62 * l2, 0.78 * r3, 0.76 * r3, chain, m, z0=2.0, z1=2.0)
         if chain:
             bone(j, 0.30 * l1, 0.62 * l1, 0.80 * r2, 0.78 * r2, chain, p, z0=2.4, z1=2.4)
@@ -168,13 +167,14 @@ class HandSurface:
         weights: ``(V, 24)`` weight of each frame of :mod:`~hand_lib.synthetic.anatomy`; rows sum to one.
         part: ``(V,)`` 0–14 finger segments (thumb first, each tip → palm), 15 palm, 16 forearm.
         softness: ``(V,)`` mm, k of the smooth union.
+        level: ``(V,)`` mm, the value of the union of its own capsules that a vertex keeps to.
         neighbours: ``(V, 5)`` the capsules each vertex belongs to.
         anchor: ``(2C, 3)`` ends of the capsules in the resting pose, all first ends before all second ones.
         anchor_weights: ``(2C, 24)`` their frames.
         radius: ``(2C,)`` mm.
         chain: ``(2C,)`` 0–4 finger, 5 palm, 6 forearm: whose thickness scales the radius.
         palmar: ``(V, 1)`` 1 where the resting skin looks to the palmar side of its part, 0 on the back.
-        part_rotation: ``(17, 3, 3)``, part_origin ``(17, 3)``: each part's resting frame (y along its bone from its base).
+        part_rotation: ``(17, 3, 3)``, part_origin ``(17, 3)``: each part's resting frame (y along its bone).
         grain: ``(V, 4)`` smooth random fields over the skin, of unit variance, for mottling.
         rest_rotation: ``(24, 3, 3)``, rest_origin ``(24, 3)``: the frames of the resting pose.
     """
@@ -184,6 +184,7 @@ class HandSurface:
     weights: Tensor
     part: Tensor
     softness: Tensor
+    level: Tensor
     neighbours: Tensor
     anchor: Tensor
     anchor_weights: Tensor
@@ -220,7 +221,9 @@ def _surface_nets(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     shape = np.array(values.shape)
     corners = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), -1).reshape(-1, 3)
     cell = tuple(shape - 1)
-    count = sum(inside[c[0] : c[0] + cell[0], c[1] : c[1] + cell[1], c[2] : c[2] + cell[2]].astype(int) for c in corners)
+    count = sum(
+        inside[c[0] : c[0] + cell[0], c[1] : c[1] + cell[1], c[2] : c[2] + cell[2]].astype(int) for c in corners
+    )
     mixed = (count > 0) & (count < 8)
     number = np.full(cell, -1)
     number[mixed] = np.arange(mixed.sum())
@@ -245,7 +248,10 @@ def _surface_nets(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         step = np.eye(3, dtype=int)[axis]
         lower = np.argwhere(np.ones(shape - step))
         lower = lower[(lower[:, (axis + 1) % 3] > 0) & (lower[:, (axis + 2) % 3] > 0)]
-        lower = lower[(lower[:, (axis + 1) % 3] < shape[(axis + 1) % 3] - 1) & (lower[:, (axis + 2) % 3] < shape[(axis + 2) % 3] - 1)]
+        lower = lower[
+            (lower[:, (axis + 1) % 3] < shape[(axis + 1) % 3] - 1)
+            & (lower[:, (axis + 2) % 3] < shape[(axis + 2) % 3] - 1)
+        ]
         s0, s1 = inside[tuple(lower.T)], inside[tuple((lower + step).T)]
         for keep, order in ((s0 & ~s1, (0, 1, 2, 3)), (~s0 & s1, (3, 2, 1, 0))):
             base = lower[keep]
@@ -255,10 +261,16 @@ def _surface_nets(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # Split each quad along its shorter diagonal.
     corner = vertices[quads]
     first = np.linalg.norm(corner[:, 0] - corner[:, 2], axis=1) <= np.linalg.norm(corner[:, 1] - corner[:, 3], axis=1)
-    faces = np.where(
-        first[:, None], quads[:, [0, 1, 2, 0, 2, 3]], quads[:, [1, 2, 3, 1, 3, 0]]
-    ).reshape(-1, 3)
+    faces = np.where(first[:, None], quads[:, [0, 1, 2, 0, 2, 3]], quads[:, [1, 2, 3, 1, 3, 0]]).reshape(-1, 3)
     return vertices, faces
+
+
+def _closed(faces: np.ndarray) -> bool:
+    """One closed sheet without handles: each edge in two triangles, and Euler's number two."""
+    directed = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    key = directed[:, 0] * (faces.max() + 1) + directed[:, 1]
+    vertices = len(np.unique(faces))
+    return len(np.unique(key)) == len(key) and vertices - len(key) // 2 + len(faces) == 2
 
 
 @lru_cache(maxsize=8)
@@ -298,13 +310,19 @@ def _make_surface(cell: float) -> HandSurface:
         k = _FINGER_SOFTNESS + (_PALM_SOFTNESS - _FINGER_SOFTNESS) * torch.sigmoid(gap / 3.0)
         return -k * torch.logsumexp(-d / k[:, None], dim=1), d, k
 
-    low = torch.tensor([-64.0, -62.0, -34.0])
+    # Where two sheets of skin pass through one cell, surface nets pinch them together: move the grid until none does.
     high = torch.maximum(a, b).amax(0) + 22.0
-    axes = [torch.arange(float(lo), float(hi), cell) for lo, hi in zip(low, high, strict=True)]
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-    values = torch.cat([field(chunk)[0] for chunk in grid.reshape(-1, 3).split(16384)]).reshape(grid.shape[:3])
-    values[:, 0] = values[:, 0].abs()  # close the forearm's end
-    vertices, faces = _surface_nets(values.numpy())
+    for shift in np.random.default_rng(1).random((40, 3)):
+        low = torch.tensor([-66.0, -62.0, -34.0]) - cell * torch.tensor(shift, dtype=torch.float32)
+        axes = [torch.arange(float(lo), float(hi), cell) for lo, hi in zip(low, high, strict=True)]
+        grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+        values = torch.cat([field(chunk)[0] for chunk in grid.reshape(-1, 3).split(16384)]).reshape(grid.shape[:3])
+        values[:, 0] = values[:, 0].abs()  # close the forearm's end
+        vertices, faces = _surface_nets(values.numpy())
+        if _closed(faces):
+            break
+    else:
+        raise HandLibError(f"no closed skin with cells of {cell} mm: choose finer ones")
     vertices = torch.tensor(vertices, dtype=torch.float32) * cell + low
     faces = torch.tensor(faces)
 
@@ -340,6 +358,9 @@ def _make_surface(cell: float) -> HandSurface:
     allowed = (own[:, None] == 5) | (home == 5) | (home == own[:, None])
     allowed &= (own[:, None] != 5) | ~(part_of % 3 != 2).logical_and(part_of < PALM_PART)
     neighbours = torch.where(allowed, d, torch.inf).topk(_NEIGHBOURS, dim=1, largest=False).indices
+    # A few capsules make a little less flesh than all of them: keep to the level that they have here at rest.
+    softness = softness[:, None]
+    level = -softness * torch.logsumexp(-d.gather(1, neighbours) / softness, dim=1, keepdim=True)
 
     # Weights: each vertex begins with the frames of the capsules that shape it, then they spread along the skin.
     share = torch.softmax(torch.where(allowed, -d / 2.5, -torch.inf), dim=1)
@@ -376,7 +397,8 @@ def _make_surface(cell: float) -> HandSurface:
         faces=faces,
         weights=w.detach(),
         part=part,
-        softness=softness.detach(),
+        softness=softness[:, 0].detach(),
+        level=level[:, 0].detach(),
         neighbours=neighbours,
         anchor=anchor,
         anchor_weights=weights,
@@ -460,7 +482,7 @@ def pose_surface(
         qx, qy, qz = qx - t * ex, qy - t * ey, qz - t * ez
         far = (qx * qx + qy * qy + qz * qz + 1e-6).sqrt_()
         w = torch.exp(((r0 + t * taper - far) * over_k).clamp_(-60, 60))
-        value = -k * torch.log(w.sum(1))
+        value = -k * torch.log(w.sum(1)) - surface.level
         w = w.div_(far)
         normals = torch.stack([(w * qx).sum(1), (w * qy).sum(1), (w * qz).sum(1)], dim=1)
         normals = normals / normals.square().sum(1, keepdim=True).clamp(min=1e-8).sqrt()
