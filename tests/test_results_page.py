@@ -26,6 +26,7 @@ def record(row: str, seed: int, epe: float, *, profile: str = "quick", **changes
         "table_id": planned.row.table_id,
         "profile": profile,
         "backbone": planned.backbone,
+        "imagenet": False,
         "seed": seed,
         "source": planned.source,
         "decides": copy.deepcopy(planned.decides),
@@ -88,6 +89,12 @@ def test_a_backbone_that_the_paper_does_not_print_gets_a_dash() -> None:
     run = record("fr", 0, 30.0, backbone="resnet34")
     (line,) = lines_of(markdown([run]))
     assert line[HEADER.index("paper, RHD, not comparable (EPE, mm)")] == "–"
+
+
+def test_runs_that_start_from_imagenet_are_kept_apart() -> None:
+    lines = lines_of(markdown([record("fr", 0, 30.0), record("fr", 1, 20.0, imagenet=True)]))
+    column = HEADER.index("backbone")
+    assert [line[column] for line in lines] == ["resnet18", "resnet18, from ImageNet"]
 
 
 def test_it_reads_records_from_the_folder(tmp_path: Path) -> None:

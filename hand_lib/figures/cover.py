@@ -1,4 +1,4 @@
-"""The README's picture: rendered hands with their joints. ``python -m hand_lib.figures.cover assets/hands.png``."""
+"""The README's picture: rendered hands with their joints. ``python -m hand_lib.figures.cover assets/hands.jpg``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def write(path: Path, *, seed: int = 0, columns: int = 6, lines: int = 3, size: 
     """Render hands of the evaluation split and save them as a sheet, a colour a finger; hidden joints are hollow.
 
     Args:
-        path: where the PNG goes.
+        path: where the JPEG goes.
         seed: of the rendered hands.
         columns, lines: of the sheet.
         size: side of a picture, in pixels.
@@ -29,7 +29,7 @@ def write(path: Path, *, seed: int = 0, columns: int = 6, lines: int = 3, size: 
     style.use()
     figure = contact_sheet(samples, samples.uv, visible=samples.visible, columns=columns, width=9.0)
     with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=120, transparent=True)
+        figure.savefig(file, format="jpg", dpi=120, pil_kwargs={"quality": 85})
 
 
 if __name__ == "__main__":

@@ -54,23 +54,23 @@ def markdown(found: Iterable[Mapping[str, Any]]) -> str:
 
 
 def table(members: Iterable[Mapping[str, Any]]) -> Table:
-    """The records of one profile: a line for each row, backbone and version of the code and the pictures.
+    """The records of one profile: a line for each row, backbone, start, and version of the code and the pictures.
 
     Seeds are averaged only where code and pictures were the same. The spread is the sample standard deviation.
     """
-    groups: dict[tuple[str, str, str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str, bool, str, str], list[Mapping[str, Any]]] = {}
     for record in members:
-        key = (record["row"], record["backbone"], record["source"], record["data_version"])
+        key = (record["row"], record["backbone"], record["imagenet"], record["source"], record["data_version"])
         groups.setdefault(key, []).append(record)
     lines, outdated = [], False
-    for (name, backbone, _, _), runs in groups.items():
+    for (name, backbone, imagenet, _, _), runs in groups.items():
         current = all(is_current(run) for run in runs)
         outdated |= not current
         lines.append(
             (
                 f"`{name}`" if current else f"`{name}` \\*",
                 f"{runs[0]['title']} ({runs[0]['table_id']})",
-                backbone,
+                f"{backbone}, from ImageNet" if imagenet else backbone,
                 _of_the_paper(name, get_depth(backbone)),
                 mean_and_spread([run["metrics"]["epe_mean"] for run in runs], digits=2),
                 mean_and_spread([run["metrics"]["auc_20_50"] for run in runs], digits=3),
