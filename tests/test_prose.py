@@ -90,7 +90,7 @@ def commands() -> list[tuple[str, list[str]]]:
     found = []
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        for line in re.findall(r"-m hand_lib\b([^\n`#]*)", text):
+        for line in re.findall(r"-m hand_lib(?![\w.])([^\n`#]*)", text):
             found.append((name(page), shlex.split(line)))
     return found
 
