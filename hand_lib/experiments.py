@@ -698,6 +698,8 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
         get_row(row)
     found = []
     for path in sorted((folder or cache.results_dir()).glob("*/*.json")):
+        if path.parent.name == "benchmarks":  # records of speed, not of runs
+            continue
         record = cache.read_json(path)
         if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
             raise HandLibError(f"{path} is no record of a run")
