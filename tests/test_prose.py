@@ -48,9 +48,9 @@ def markdown_of(path: Path) -> str:
 MADE_AT_STAGING = {"results_table.md"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=name)
 def test_links_lead_to_files_of_the_repository(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    targets = re.findall(r"\]\(([^)\s]+)\)", markdown_of(page))
     for target in targets:
         if re.match(r"[a-z]+://|#|mailto:", target):
             continue
