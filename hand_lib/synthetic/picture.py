@@ -341,7 +341,7 @@ def render_scene(
     middle = joints.mean(1)
     # The sleeve lies on the arm.
     from_wrist = -surface.vertices[:, 1]
-    arm = (surface.part == FOREARM_PART) & (from_wrist < 180.0)
+    arm = surface.part == FOREARM_PART
     lift = _SLEEVE * _step(from_wrist, scene.cuff[:, None].clamp(max=1e6), 6.0) * arm
     points = points + lift[:, None] * normals
     camera = scene.rotation @ (points - middle[..., None]) + scene.place[..., None]  # (B, 3, V)

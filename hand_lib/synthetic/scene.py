@@ -548,7 +548,7 @@ def backgrounds(scene: SceneParameters, size: int) -> Tensor:
     for octave, cells in enumerate((3, 7, 16, 37)):
         lattice = hash_noise(scene.noise_key, 3 * cells * cells, salt=octave + 1).float() / 2**31
         lattice = lattice.view(batch, 3, cells, cells)
-        share = 0.62**octave
+        share = 0.55**octave
         field = field + share * torch.nn.functional.interpolate(
             lattice, size=(size, size), mode="bilinear", align_corners=True
         )

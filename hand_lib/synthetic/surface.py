@@ -41,7 +41,10 @@ NUM_PARTS = 17
 
 _FINGER_SOFTNESS, _PALM_SOFTNESS = 1.5, 5.0  # mm, the smooth union's k
 _NEIGHBOURS = 5  # capsules a vertex belongs to
-_FOREARM_START, _FOREARM_STRETCH = -22.0, 4.5  # the forearm is meshed short and drawn out, as it has no detail
+_FOREARM_START, _FOREARM_STRETCH = -22.0, 6.0  # the forearm is meshed short and drawn out, as it has no detail
+
+# The forearm is two cones side by side: distance from the axis and radius at the wrist, at a bend, at the elbow, mm.
+_FOREARM_CONES, _FOREARM_BEND, _FOREARM_END = ((8.5, 12.6), (10.5, 16.0), (14.0, 27.0)), 70.0, 240.0
 
 
 def rest_pose() -> HandPose:
@@ -149,11 +152,14 @@ def _flesh() -> list[_Capsule]:
     # Wrist and forearm: an oval from two cones side by side, wider towards the elbow.
     palm((8.5, 4.0, 0.0), (10.0, 26.0, 2.0), 12.0, 9.0)
     palm((-8.5, 4.0, 0.0), (-10.0, 24.0, 2.0), 12.0, 9.0)
+    (x0, r0), (x1, r1), (x2, r2) = _FOREARM_CONES
+    x3, r3 = x2 + 0.3 * (x2 - x1), r2 + 0.3 * (r2 - r1)  # beyond the end of the skin
+    bend, end = -_FOREARM_BEND, -_FOREARM_END - 0.3 * (_FOREARM_END - _FOREARM_BEND)
     for side in (1.0, -1.0):
-        a, b = _Anchor(FOREARM, (8.5 * side, 0.0, 0.0)), _Anchor(FOREARM, (10.5 * side, -70.0, 1.0))
-        capsules.append(_Capsule(a, b, 12.6, 16.0, 6, FOREARM_PART))
-        a, b = _Anchor(FOREARM, (10.5 * side, -70.0, 1.0)), _Anchor(FOREARM, (14.0 * side, -230.0, 2.0))
-        capsules.append(_Capsule(a, b, 16.0, 27.0, 6, FOREARM_PART))
+        a, b = _Anchor(FOREARM, (x0 * side, 0.0, 0.0)), _Anchor(FOREARM, (x1 * side, bend, 0.0))
+        capsules.append(_Capsule(a, b, r0, r1, 6, FOREARM_PART))
+        a, b = _Anchor(FOREARM, (x1 * side, bend, 0.0)), _Anchor(FOREARM, (x3 * side, end, 0.0))
+        capsules.append(_Capsule(a, b, r1, r3, 6, FOREARM_PART))
     return capsules
 
 
@@ -176,6 +182,7 @@ class HandSurface:
         palmar: ``(V, 1)`` 1 where the resting skin looks to the palmar side of its part, 0 on the back.
         part_rotation: ``(17, 3, 3)``, part_origin ``(17, 3)``: each part's resting frame (y along its bone).
         grain: ``(V, 4)`` smooth random fields over the skin, of unit variance, for mottling.
+        open_end: ``(V,)`` bool, the flat end of the forearm, which no capsule shapes.
         rest_rotation: ``(24, 3, 3)``, rest_origin ``(24, 3)``: the frames of the resting pose.
     """
 
@@ -194,6 +201,7 @@ class HandSurface:
     part_rotation: Tensor
     part_origin: Tensor
     grain: Tensor
+    open_end: Tensor
     rest_rotation: Tensor
     rest_origin: Tensor
 
@@ -271,6 +279,15 @@ def _closed(faces: np.ndarray) -> bool:
     key = directed[:, 0] * (faces.max() + 1) + directed[:, 1]
     vertices = len(np.unique(faces))
     return len(np.unique(key)) == len(key) and vertices - len(key) // 2 + len(faces) == 2
+
+
+def _forearm_oval(distance: Tensor) -> tuple[Tensor, Tensor]:
+    """Half width and half thickness of the forearm, mm, at a distance (mm) from the wrist."""
+    near, far = distance.clamp(0, _FOREARM_BEND) / _FOREARM_BEND, (distance - _FOREARM_BEND).clamp(min=0)
+    far = far / (_FOREARM_END - _FOREARM_BEND)
+    (x0, r0), (x1, r1), (x2, r2) = _FOREARM_CONES
+    thick = r0 + (r1 - r0) * near + (r2 - r1) * far
+    return thick + x0 + (x1 - x0) * near + (x2 - x1) * far, thick
 
 
 @lru_cache(maxsize=8)
@@ -380,10 +397,14 @@ def _make_surface(cell: float) -> HandSurface:
     for _ in range(3):
         palmar = 0.5 * palmar + 0.5 * neighbour_mean(palmar)
 
-    # Draw the forearm out to its full length.
-    y = vertices[:, 1]
+    # Draw the forearm out to its full length; it grows towards the elbow.
+    x, y, z = vertices.unbind(1)
     drawn = torch.where(y < _FOREARM_START, _FOREARM_START + _FOREARM_STRETCH * (y - _FOREARM_START), y)
-    vertices = torch.stack([vertices[:, 0], drawn, vertices[:, 2]], 1)
+    (wide, thick), (wide_drawn, thick_drawn) = _forearm_oval(-y), _forearm_oval(-drawn)
+    vertices = torch.stack([x * wide_drawn / wide, drawn, z * thick_drawn / thick], 1)
+    d = _distances(vertices, a, b, ra, rb)
+    drawn_level = -softness * torch.logsumexp(-d.gather(1, neighbours) / softness, dim=1, keepdim=True)
+    level = torch.where((y < _FOREARM_START)[:, None], drawn_level, level)
 
     noise = torch.tensor(np.random.default_rng(7).standard_normal((len(vertices), 4)), dtype=torch.float32)
     for _ in range(3):
@@ -408,6 +429,7 @@ def _make_surface(cell: float) -> HandSurface:
         part_rotation=rotation[frame_of_part],
         part_origin=origin[frame_of_part],
         grain=grain,
+        open_end=open_end,
         rest_rotation=rotation,
         rest_origin=origin,
     )
@@ -488,7 +510,7 @@ def pose_surface(
         normals = normals / normals.square().sum(1, keepdim=True).clamp(min=1e-8).sqrt()
         if iterations:
             # The forearm's flat end is not on the surface and stays where it is.
-            value = torch.where(surface.vertices[:, 1] < -180.0, 0.0, value.clamp(-8, 8))
+            value = torch.where(surface.open_end, 0.0, value.clamp(-8, 8))
             points = points - value[:, None] * normals
     return points, normals
 
