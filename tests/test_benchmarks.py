@@ -22,14 +22,14 @@ from hand_lib.models.decoders import DecoderPerJoint, SharedDecoder
 from hand_lib.models.rows import NetworkSize
 from hand_lib.training import build_seeded
 
-BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 import common
 import shared_decoder
 import stages
 import training_step
 
+BENCHMARKS = Path(common.__file__).parent
 CPU = torch.device("cpu")
 SHORT = common.Timing(repetitions=2, seconds=0)
 TINY = NetworkSize(depth=18, width=8, image_size=32, final_stride=1)
