@@ -23,7 +23,6 @@ from hand_lib.models.decoders import MLP, CoordinateLinear, DecoderPerJoint, Sha
 from hand_lib.models.rows import NetworkSize
 from hand_lib.skeleton import NUM_JOINTS
 
-ROWS = {"shared": "maps-shared", "a decoder a joint": "maps"}
 BATCHED, LOOP = "one product", "loop"
 FORWARD, BACKWARD = "forward", "forward and backward"
 
@@ -79,6 +78,9 @@ class JointLoop(nn.Module):
         return torch.stack([transform(G[:, joint]) for joint, transform in enumerate(self.transforms)], dim=1)
 
 
+DECODERS = {"shared": ("maps-shared", SharedLoop), "a decoder a joint": ("maps", JointLoop)}  # row, and its loop
+
+
 def gradients(decoder: nn.Module, G: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Forward and backward: the coordinates, and the gradients of their sum for the input and all weights."""
     Y = decoder(G)
@@ -99,11 +101,11 @@ def check_equal(batched: nn.Module, loop: nn.Module, G: Tensor) -> None:
 def measure(settings: Settings, device: torch.device, timing: Timing) -> list[dict[str, Any]]:
     """A line a decoder, batch size, pass and side."""
     lines = []
-    for name, row in ROWS.items():
+    for name, (row, make_loop) in DECODERS.items():
         decoder = training.build_seeded(lambda row=row: experiments.get_row(row).build(settings.network), 0).decoder
-        loop = (SharedLoop if name == "shared" else JointLoop)(decoder)
+        loop = make_loop(decoder)
         decoder, loop = decoder.to(device), loop.to(device)
-        features = (decoder.transform if name == "shared" else decoder.transforms).first.weight.shape[-1]
+        features = next(module for module in decoder.modules() if isinstance(module, MLP)).first.weight.shape[-1]
         for batch in settings.batches:
             generator = torch.Generator().manual_seed(0)
             G = torch.rand(batch, NUM_JOINTS, features, generator=generator).to(device).requires_grad_()

@@ -26,6 +26,7 @@ from torch._dynamo.exc import TorchDynamoException
 
 from hand_lib import experiments, training
 from hand_lib.errors import HandLibError, choose
+from hand_lib.models.counting import count
 from hand_lib.models.rows import NetworkSize, depth_maps, heatmaps, refine_maps, refined
 
 PAPER_FPS = {1: 134, 2: 86, 4: 49}  # Table 3
@@ -156,6 +157,7 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
     images = torch.rand(max(settings.batch_size, 4), 3, size, size, generator=torch.Generator().manual_seed(0))
     images = images.to(device, memory_format=torch.channels_last)
     models = {stages: make_network(settings, stages, images[:4]) for stages in settings.stages}
+    macs = {stages: count(model, size).macs for stages, model in models.items()}
     first = settings.stages[0]
     lines = []
     for batch in dict.fromkeys((1, settings.batch_size)):
@@ -181,6 +183,7 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
                     images_per_second=as_json(times.rate(name, batch)),
                     first=first,
                     ratio_to_first=as_json(times.ratio(name, _name(mode, first))),
+                    ratio_by_multiply_adds=macs[first] / macs[stages],
                     ratio_to_eager=None if to_eager is None else as_json(to_eager),
                     paper=paper(settings.network, stages, first),
                 )
@@ -206,13 +209,15 @@ def paper(network: NetworkSize, stages: int, first: int) -> dict[str, Any] | Non
 def table(lines: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and body; the paper's columns where it measured this network."""
     first = lines[0]["first"]
-    header = ["batch", "mode", "stages", f"ratio to {first} stage{'s' if first > 1 else ''}", "to eager", "pictures/s"]
+    header = ["batch", "mode", "stages", f"ratio to {first} stage{'s' if first > 1 else ''}"]
+    header += ["by multiply-adds alone", "ratio to eager", "pictures/s"]
     printed = any(line["paper"] for line in lines)
     if printed:
         header += [f"paper's ratio, {PAPER_DEVICE}", f"paper's pictures/s, {PAPER_DEVICE}"]
     body = []
     for line in lines:
         cells = [str(line["batch"]), line["mode"], str(line["stages"]), show_spread(line["ratio_to_first"])]
+        cells += [f"{line['ratio_by_multiply_adds']:.2f}"]
         cells += [
             show_spread(line["ratio_to_eager"]) if line["ratio_to_eager"] else "",
             show_spread(line["images_per_second"]),

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from hand_lib import experiments, training
 from hand_lib.errors import HandLibError
+from hand_lib.models.counting import count
 from hand_lib.models.network import HandPoseNet
 from hand_lib.models.rows import NetworkSize
 from hand_lib.skeleton import NUM_JOINTS
@@ -128,6 +129,7 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
     for model in models.values():
         model.to(device, memory_format=torch.channels_last)
         check_backbones(model, bare, images[:2])
+    macs = {name: count(model, config.image_size).macs for name, model in models.items()}
     steps = {
         name: training_step(model, images, targets, fabric=fabric, learning_rate=config.learning_rate)
         for name, model in models.items()
@@ -144,6 +146,7 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
             side=side,
             images_per_second=as_json(times.rate(side, settings.batch_size)),
             ratio_to_bare=as_json(times.ratio(side, BARE)),
+            ratio_by_multiply_adds=None if side == DATA else macs[BARE] / macs[side],
             data_share=None if side == DATA else as_json(times.share(DATA, side)),
         )
         for side in [BARE, *settings.rows, DATA]
@@ -152,12 +155,14 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
 
 def table(lines: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and body."""
-    header = ["row", "ratio to the bare backbone", "share of the data beside it", "pictures/s"]
+    header = ["row", "ratio to the bare backbone", "by multiply-adds alone", "share of the data", "pictures/s"]
     body = []
     for line in lines:
-        ratio = "" if line["side"] == DATA else show_spread(line["ratio_to_bare"])
-        share = "" if line["data_share"] is None else show_spread(line["data_share"])
-        body.append([line["side"], ratio, share, show_spread(line["images_per_second"])])
+        cells = ["", "", ""]
+        if line["side"] != DATA:
+            cells = [show_spread(line["ratio_to_bare"]), f"{line['ratio_by_multiply_adds']:.2f}"]
+            cells += [show_spread(line["data_share"])]
+        body.append([line["side"], *cells, show_spread(line["images_per_second"])])
     return header, body
 
 

@@ -159,7 +159,8 @@ def test_training_steps_are_compared_with_the_bare_backbone(records):
         assert lines[row]["ratio_to_bare"]["median"] == pytest.approx(turns(lines[row], bare))
         shares = [d / (d + s) for d, s in zip(data["seconds"], lines[row]["seconds"], strict=True)]
         assert lines[row]["data_share"]["median"] == pytest.approx(sum(shares) / 2)
-    assert bare["ratio_to_bare"]["median"] == 1
+    assert bare["ratio_to_bare"]["median"] == bare["ratio_by_multiply_adds"] == 1
+    assert 0 < lines["refine-hdr"]["ratio_by_multiply_adds"] < lines["multihead"]["ratio_by_multiply_adds"] < 1
     assert data["data_share"] is None
 
 
@@ -168,6 +169,9 @@ def test_stages_are_compared_with_the_first_number_of_them(records):
     assert set(lines) == {(batch, n) for batch in (1, 2) for n in (1, 2, 4)}
     for (batch, _), line in lines.items():
         assert line["ratio_to_first"]["median"] == pytest.approx(turns(line, lines[batch, 1]))
+        # Each further stage costs the same.
+        one, two = (1 / lines[batch, n]["ratio_by_multiply_adds"] for n in (1, 2))
+        assert 1 / lines[batch, 4]["ratio_by_multiply_adds"] == pytest.approx(one + 3 * (two - one))
         assert line["paper"] is None  # this is not the paper's network
 
 
