@@ -285,6 +285,33 @@ def test_a_network_has_the_stages_asked_for_and_predicts_finite_numbers(count):
     assert not model.training and predictions.abs().max() < 10  # batch normalisation has met such pictures
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_captured_graph_sees_new_pictures():
+    images = torch.rand(4, 3, 32, 32, device="cuda")
+    model = stages.make_network(STAGES, 4, images)
+    with torch.inference_mode():
+        network = stages.captured(model, images)
+        for pictures in (images.flip(0), images.flip(3)):
+            stages.check_equal(network, model, pictures)
+        assert not torch.equal(network(images).clone(), network(images.flip(3)).clone())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("name", CASES)
+def test_every_benchmark_runs_on_a_gpu(name, tmp_path):
+    small = {
+        "training_step": ["--profile", "smoke", "--hands", "16"],
+        "stages": ["--backbone", "resnet18", "--width", "16", "--size", "64", "--stages", "1", "2", "--batch", "4"],
+        "shared_decoder": ["--width", "16", "--size", "64"],
+    }
+    arguments = [*small[name], "--device", "cuda", "--repetitions", "2", "--seconds", "0", "--results", str(tmp_path)]
+    assert CASES[name][0].main(arguments) == 0
+    (path,) = tmp_path.iterdir()
+    record = cache.read_json(path)
+    assert record["device"] == torch.cuda.get_device_name() and record["clock"].startswith("wall time")
+
+
 @pytest.mark.slow
 def test_the_compiled_network_is_timed_beside_the_eager_one():
     settings = replace(STAGES, stages=(2,), modes=("eager", "compile"), batch_size=1)
