@@ -17,7 +17,7 @@ from hand_lib.figures.style import SERIES_COLORS, SERIES_DASHES, panels, show_im
 from hand_lib.skeleton import JOINTS, ROOT, WRIST
 
 # Two hands and a legend of seven leave room around the cube: the eye may stand nearer.
-NEARER = tuple(0.8 * value for value in SEEN_FROM)
+NEARER = tuple(0.9 * value for value in SEEN_FROM)
 INDEX_MCP, LITTLE_MCP = JOINTS.index("index MCP"), JOINTS.index("little MCP")
 
 
