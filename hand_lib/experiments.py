@@ -166,8 +166,10 @@ def get_profile(profile: str | Profile) -> Profile:
     return PROFILES[profile]
 
 
-def get_row(row: str) -> Row:
-    """The row of this name. Raises HandLibError that names the choices."""
+def get_row(row: str | Row) -> Row:
+    """The row of this name, or the row itself. Raises HandLibError that names the choices."""
+    if isinstance(row, Row):
+        return row
     if row not in ROWS:
         raise choose("row", row, ROWS)
     return ROWS[row]
@@ -288,7 +290,7 @@ def _imagenet_folder() -> Path:
 
 
 def plan(
-    row: str,
+    row: str | Row,
     *,
     profile: str | Profile = "quick",
     seed: int = 0,
@@ -328,7 +330,7 @@ _EVALUATION_MODULES = ("hand_lib.camera", "hand_lib.datasets.augmentation", "han
 
 
 @functools.lru_cache(maxsize=256)
-def source_hash(row: str, network: NetworkSize) -> str:
+def source_hash(row: str | Row, network: NetworkSize) -> str:
     """A hash of the code that decides the row's weights: its network's modules, the loop, the augmentation.
 
     Taken from the syntax trees without docstrings, so that a comment or a line break does not train everything again,
@@ -465,7 +467,7 @@ class Unfinished(Exception):
 
 
 def run(
-    row: str,
+    row: str | Row,
     *,
     profile: str | Profile = "quick",
     seed: int = 0,
@@ -478,7 +480,8 @@ def run(
     """The run of a row: from the cache, or trained now. Two processes that ask for the same run train it once.
 
     Args:
-        row: name of the row, see ``ROWS`` in :mod:`hand_lib.models.rows`.
+        row: name of the row, see ``ROWS`` in :mod:`hand_lib.models.rows`; or a row that is in no table, such as
+            :func:`~hand_lib.models.rows.multi_head_row` makes.
         profile: "smoke", "quick", "full" or "paper".
         seed: of the weights, the order of the data and the augmentation.
         device: "cpu", "cuda", …; None takes the GPU if there is one.
@@ -517,7 +520,7 @@ def _run(planned: Plan, device: str | None, progress: bool, deadline: float | No
     if found is None:
         datasets(planned.profile)  # rendered first: the estimate is of the training
         if progress:
-            expected = estimate(planned.row.name, planned.profile, device, backbone=planned.backbone)
+            expected = estimate(planned.row, planned.profile, device, backbone=planned.backbone)
             print(f"{planned.title}: {expected}", file=sys.stderr, flush=True)
         fabric = training.make_fabric(training.choose_device(device), planned.config.precision)
         _train(planned, fabric, progress, deadline)
@@ -793,7 +796,7 @@ def _processor() -> str:
 
 
 def estimate(
-    row: str, profile: str | Profile = "quick", device: str | None = None, *, backbone: str | None = None
+    row: str | Row, profile: str | Profile = "quick", device: str | None = None, *, backbone: str | None = None
 ) -> str:
     """How long training should take and on what, for example "about 50 s on this CPU (AMD EPYC, 1 thread)".
 
@@ -821,7 +824,7 @@ def say_duration(seconds: float) -> str:
 
 def _recorded_seconds(planned: Plan, device: str) -> float | None:
     paths = (cache.cache_dir() / "runs" / planned.profile.name).glob(f"{planned.row.name}-*/record.json")
-    known = records(planned.profile.name, planned.row.name) if planned.profile.name in PROFILES else []
+    known = records(planned.profile.name) if planned.profile.name in PROFILES else []
     for path in paths:
         try:
             known.append(cache.read_json(path))

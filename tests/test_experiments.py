@@ -21,7 +21,7 @@ from hand_lib.datasets.augmentation import GENTLE, crop
 from hand_lib.errors import HandLibError
 from hand_lib.experiments import PROFILES, Profile, Run, compare, plan, run
 from hand_lib.metrics import summarise
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS, NetworkSize, multi_head_row
 from hand_lib.synthetic import EASY
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -168,6 +168,16 @@ def test_a_new_row_leaves_the_others_alone(monkeypatch):
     monkeypatch.setitem(ROWS, "new", replace(ROWS["fr"], name="new"))
     assert experiments.source_hash.__wrapped__("afr", TINY.network) == before
     assert experiments.source_hash.__wrapped__("fr", TINY.network) != before
+
+
+def test_a_row_of_no_table_is_run_and_kept_under_its_own_name(trainings):
+    first = tiny(multi_head_row(heads=2, maps=3), seed=60)
+    assert first.record["row"] == "multihead-2x3" and first.model().decoder.heads == 2
+    assert tiny(multi_head_row(heads=2, maps=3), seed=60).folder == first.folder  # another object, the same row
+    assert len(trainings) == 1
+    keys = {plan(row, profile="tiny", device="cpu").key for row in ("multihead", multi_head_row(heads=3, maps=2))}
+    assert len(keys | {plan(multi_head_row(heads=2, maps=3), profile="tiny", device="cpu").key}) == 3
+    assert "CPU" in experiments.estimate(multi_head_row(heads=2, maps=3), "tiny", "cpu")
 
 
 def test_imagenet_s_weights_start_the_backbone_and_change_the_key(monkeypatch):

@@ -12,7 +12,7 @@ from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.network import RefinedHandPoseNet
 from hand_lib.models.refinement import DepthMaps, Heatmaps, RefineMaps, SplatDepthMaps
 from hand_lib.models.representations import FeatureMaps, GlobalAverage, JointMaps, JointPooled
-from hand_lib.models.rows import HEADS, MAPS, ROWS, NetworkSize, hidden_width, level, multi_head
+from hand_lib.models.rows import HEADS, MAPS, ROWS, NetworkSize, hidden_width, level, multi_head, multi_head_row
 
 COMPOSITIONS = {
     "fr": (FeatureMaps, HandDecoder),
@@ -117,6 +117,18 @@ def test_the_multi_head_row_has_eight_heads_of_eight_maps_and_can_have_others():
         net = multi_head(tiny, heads=heads, maps=maps)
         assert net.representation.project.conv.out_channels == 21 * heads * maps
         assert net(torch.rand(2, 3, 64, 64)).shape == (2, 21, 3)
+
+
+def test_a_sweeps_row_is_the_multi_head_row_but_for_heads_and_maps():
+    size = NetworkSize(width=8, image_size=64)
+    same, row = multi_head_row(heads=HEADS, maps=MAPS).build(size), ROWS["multihead"].build(size)
+    assert {k: v.shape for k, v in same.state_dict().items()} == {k: v.shape for k, v in row.state_dict().items()}
+    other = multi_head_row(heads=2, maps=5)
+    assert other.name == "multihead-2x5" and other.name not in ROWS
+    net = other.build(size)
+    assert net.decoder.heads == 2 and net.representation.project.conv.out_channels == 21 * 10
+    with pytest.raises(HandLibError, match="at least one head"):
+        multi_head_row(heads=0, maps=5)
 
 
 def test_a_hidden_width_solves_for_its_parameters():

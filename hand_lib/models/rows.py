@@ -329,9 +329,9 @@ class PaperFigures:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Row:
-    """One row of a table.
+    """One row of a table, or a variant of one that :func:`hand_lib.experiments.run` takes as it is.
 
     Attributes:
         name: as in commands, records and tables.
@@ -457,3 +457,21 @@ ROWS: dict[str, Row] = {
         ),
     )
 }
+
+
+def multi_head_row(*, heads: int, maps: int) -> Row:
+    """A variant of the row ``multihead`` for a sweep: another number of heads or of maps a head, the rest as it is.
+
+    It stands in no table, so it is not in :data:`ROWS`. Its head has as many parameters as it needs: no level.
+
+    Raises:
+        HandLibError: for less than one head or map.
+    """
+    if heads < 1 or maps < 1:
+        raise HandLibError(f"a multi-head decoder has at least one head of one map, not {heads} of {maps}")
+
+    def build(size: NetworkSize) -> HandPoseNet:
+        return multi_head(size, heads=heads, maps=maps)
+
+    name, title = f"multihead-{heads}x{maps}", f"Multi-head decoding, heads: {heads}, maps a head: {maps}"
+    return Row(name=name, title=title, table_id="–", build=build)
