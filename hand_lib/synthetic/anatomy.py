@@ -73,6 +73,17 @@ def rotation_z(angle: Tensor) -> Tensor:
     return torch.stack([c, -s, o, s, c, o, o, o, i], dim=-1).unflatten(-1, (3, 3))
 
 
+def rotate(rotation: Tensor, points: Tensor) -> Tensor:
+    """Rotate points: ``(B, 3, 3)``, ``(B, 3, N)`` to ``(B, 3, N)``.
+
+    Written out, because a library's matrix product may round differently for another batch size, and a sample must be
+    the same in every batch.
+    """
+    x, y, z = points.unsqueeze(1).unbind(2)  # each (B, 1, N)
+    r = rotation[..., None]  # (B, 3, 3, 1)
+    return r[:, :, 0] * x + r[:, :, 1] * y + r[:, :, 2] * z
+
+
 # Orientation of each chain with all angles at zero: fingers fan out a little, the thumb has a frame of its own.
 _FAN_ANGLES = torch.deg2rad(torch.tensor([-3.0, 0.0, 4.0, 9.0]))
 CHAIN_FRAMES = torch.cat([_thumb_frame()[None], rotation_z(_FAN_ANGLES)])  # (5, 3, 3)
@@ -395,7 +406,8 @@ def overlap(joints: Tensor, thickness: Tensor) -> Tensor:
     count = points.shape[2]
     owner = torch.arange(5, device=joints.device).repeat_interleave(count)
     points, sizes = points.flatten(1, 2), sizes.flatten(1, 2)
-    depth = sizes[:, :, None] + sizes[:, None] - torch.cdist(points, points)
+    depth = sizes[:, :, None] + sizes[:, None]
+    depth = depth - torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
     depth = depth.masked_fill(owner[:, None] == owner, 0.0)
     return depth.flatten(1).amax(1).clamp(min=0.0)
 

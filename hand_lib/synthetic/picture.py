@@ -11,7 +11,7 @@ from torch import Tensor
 from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
 from hand_lib.skeleton import FINGER_COLORS, FINGERS, NUM_JOINTS, TIPS, WRIST_COLOR
-from hand_lib.synthetic.anatomy import RADII, SEGMENTS, forward_kinematics, move
+from hand_lib.synthetic.anatomy import RADII, SEGMENTS, forward_kinematics, move, rotate
 from hand_lib.synthetic.renderer import barycentric, crevice_shade, rasterise, rasterise_depth, soft_shadow
 from hand_lib.synthetic.scene import (
     WIDE,
@@ -21,6 +21,7 @@ from hand_lib.synthetic.scene import (
     Skin,
     backgrounds,
     hash_noise,
+    power,
     sample_hands,
     sample_scenes,
 )
@@ -111,15 +112,15 @@ def _objects(scene: SceneParameters, rows: Tensor, joints: Tensor, span: Tensor)
     angles, faces = _ellipsoid_mesh(str(rows.device))
     latitude, longitude = angles
 
-    def power(value: Tensor, exponent: Tensor) -> Tensor:
-        return value.sign() * (value.abs() + 1e-7) ** exponent
+    def signed(value: Tensor, exponent: Tensor) -> Tensor:
+        return value.sign() * power(value.abs() + 1e-7, exponent)
 
     e1, e2 = scene.object_shape[rows, :1], scene.object_shape[rows, 1:]
     flat, up = torch.cos(latitude).clamp(min=0), torch.sin(latitude)
     cos, sin = torch.cos(longitude), torch.sin(longitude)
-    unit = torch.stack([power(flat, e1) * power(cos, e2), power(flat, e1) * power(sin, e2), power(up, e1)], 2)
+    unit = torch.stack([signed(flat, e1) * signed(cos, e2), signed(flat, e1) * signed(sin, e2), signed(up, e1)], 2)
     normal = torch.stack(
-        [power(flat, 2 - e1) * power(cos, 2 - e2), power(flat, 2 - e1) * power(sin, 2 - e2), power(up, 2 - e1)], 2
+        [signed(flat, 2 - e1) * signed(cos, 2 - e2), signed(flat, 2 - e1) * signed(sin, 2 - e2), signed(up, 2 - e1)], 2
     )
     proportion = scene.object_size[rows]
     # Held: in the middle of palm and finger tips, as large as there is room; else between the hand and the camera.
@@ -140,8 +141,8 @@ def _objects(scene: SceneParameters, rows: Tensor, joints: Tensor, span: Tensor)
     centre = torch.where(held[:, None], grasp, front)
     scale = size[:, None] * proportion
     rotation = scene.object_rotation[rows]
-    vertices = (unit * scale[:, None]) @ rotation.transpose(1, 2) + centre[:, None]
-    normal = (normal / scale[:, None]) @ rotation.transpose(1, 2)
+    vertices = rotate(rotation, (unit * scale[:, None]).transpose(1, 2)).transpose(1, 2) + centre[:, None]
+    normal = rotate(rotation, (normal / scale[:, None]).transpose(1, 2)).transpose(1, 2)
     return vertices, normal / normal.norm(dim=-1, keepdim=True).clamp(min=1e-9), faces
 
 
@@ -191,7 +192,7 @@ def _skin_colour(
     tone, gloss, nail_gloss = tone[0], gloss[0], nail_gloss[0]
 
     # Mottling, more blood at finger tips and knuckles, darker knuckles.
-    patch = (detail[4:] * mottle).sum(0)
+    patch = sum(field * weight for field, weight in zip(detail[4:], mottle, strict=True))
     near_joint = torch.exp(-((y / 6.5) ** 2)) * finger
     tip = _step(y, bone * 0.7, 9.0) * end
     warmth = patch + 0.05 * tip + 0.04 * near_joint * (1 - tone)
@@ -272,14 +273,6 @@ def _second_nearest(block: Tensor) -> Tensor:
     return torch.maximum(torch.minimum(ab, cd), torch.maximum(torch.minimum(a, b), torch.minimum(c, d)))
 
 
-def _extremes(block: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest and smallest of each row of (N, 1) or (N, 4)."""
-    largest = smallest = block[:, 0]
-    for column in block.unbind(1)[1:]:
-        largest, smallest = torch.maximum(largest, column), torch.minimum(smallest, column)
-    return largest, smallest
-
-
 def _motion_blur(picture: Tensor, blur: Tensor) -> Tensor:
     rows = torch.nonzero(blur.abs().sum(1) > 0)[:, 0]
     if len(rows) == 0:
@@ -344,9 +337,9 @@ def render_scene(
     arm = surface.part == FOREARM_PART
     lift = _SLEEVE * _step(from_wrist, scene.cuff[:, None].clamp(max=1e6), 6.0) * arm
     points = points + lift[:, None] * normals
-    camera = scene.rotation @ (points - middle[..., None]) + scene.place[..., None]  # (B, 3, V)
-    normals = scene.rotation @ normals
-    xyz = (joints - middle[:, None]) @ scene.rotation.transpose(1, 2) + scene.place[:, None]
+    camera = rotate(scene.rotation, points - middle[..., None]) + scene.place[..., None]  # (B, 3, V)
+    normals = rotate(scene.rotation, normals)
+    xyz = rotate(scene.rotation, (joints - middle[:, None]).transpose(1, 2)).transpose(1, 2) + scene.place[:, None]
 
     # The crop: a square of the photograph round the hand, which is wholly inside.
     own = surface.part != FOREARM_PART
@@ -378,9 +371,9 @@ def render_scene(
             ],
             1,
         )
-        other_camera = rotation @ (other_points - other_joints.mean(1)[..., None]) + place[..., None]
+        other_camera = rotate(rotation, other_points - other_joints.mean(1)[..., None]) + place[..., None]
         camera = torch.cat([camera, other_camera])
-        normals = torch.cat([normals, rotation @ other_normals])
+        normals = torch.cat([normals, rotate(rotation, other_normals)])
         picture_of = torch.cat([picture_of, other_rows])
         everyone = HandParameters(
             **{
@@ -424,7 +417,7 @@ def render_scene(
     down = torch.linalg.cross(-toward, across)
     basis = torch.stack([across, down, toward], 1)  # (B, 3, 3): x, y, and −z of the light's own camera
     middle_camera = scene.place[..., None]
-    light = basis @ (camera[:batch] - middle_camera)  # (B, 3, V)
+    light = rotate(basis, camera[:batch] - middle_camera)  # (B, 3, V)
     low_l, high_l = light[:, :2, own].amin(2) - 12.0, light[:, :2, own].amax(2) + 12.0
     texel = side / (high_l - low_l).amax(1)
     light_xy = (light[:, :2] - low_l[..., None]) * texel[:, None, None]
@@ -432,31 +425,39 @@ def render_scene(
     lift_w = 1000.0
     rasterise_depth(shadows, light_xy, light[:, 2] + lift_w, surface.faces, picture_of[:batch])
     if len(object_rows):
-        object_light = basis[object_rows] @ (object_points.transpose(1, 2) - middle_camera[object_rows])
+        object_light = rotate(basis[object_rows], object_points.transpose(1, 2) - middle_camera[object_rows])
         object_xy = (object_light[:, :2] - low_l[object_rows][..., None]) * texel[object_rows, None, None]
         rasterise_depth(shadows, object_xy, object_light[:, 2] + lift_w, object_faces, object_rows)
 
     # Deferred shading, only where there is something. A pixel whose samples lie on one smooth piece of surface is
     # shaded once, in its middle; at edges every sample is shaded.
-    blocks = keys.view(batch, size, supersample, size, supersample).transpose(2, 3).reshape(-1, supersample**2)
-    nearest_key, farthest_key = _extremes(blocks)
+    views = [keys[:, r::supersample, c::supersample] for r in range(supersample) for c in range(supersample)]
+    nearest_key, farthest_key = views[0].contiguous(), views[0].contiguous()
+    for view in views[1:]:
+        nearest_key, farthest_key = torch.maximum(nearest_key, view), torch.minimum(farthest_key, view)
     near, far = ((k >> 32).to(torch.int32).view(torch.float32) for k in (nearest_key, farthest_key))
-    slope = (near - far).view(batch, -1) * focal[:, None]
-    smooth = (slope < 1.5 * near.view(batch, -1)).view(-1) & (farthest_key > 0)
-    once = torch.nonzero(smooth)[:, 0]
-    samples = torch.nonzero((blocks * ~smooth[:, None]).view(-1))[:, 0]
-    key = torch.cat([nearest_key.index_select(0, once), blocks.view(-1).index_select(0, samples)])
-    pixel = torch.cat([once, torch.div(samples, supersample**2, rounding_mode="floor")])
-    slot = torch.cat([once * supersample**2, samples])
-    share = torch.cat(
-        [torch.ones(len(once), device=device), torch.full((len(samples),), supersample**-2.0, device=device)]
-    )
+    smooth = ((near - far) * focal[:, None, None] < 1.5 * near) & (farthest_key > 0)
+    nearest_key = nearest_key.view(-1)
+    once = torch.nonzero(smooth.view(-1))[:, 0]
+    edge = torch.nonzero((~smooth).view(-1) & (nearest_key > 0))[:, 0]
+    # The samples of the edges' pixels, (E, supersample²), and which of them show something.
+    line = torch.div(edge, size, rounding_mode="floor")  # row of pixels, counted through all pictures
+    first_sample = (line * fine + (edge - line * size)) * supersample
+    steps = torch.arange(supersample, device=device)
+    steps = (steps[:, None] * fine + steps).view(-1)
+    block = keys.view(-1).index_select(0, (first_sample[:, None] + steps).view(-1))
+    samples = torch.nonzero(block)[:, 0]
+    key = torch.cat([nearest_key.index_select(0, once), block.index_select(0, samples)])
+    edge_row = torch.div(samples, supersample**2, rounding_mode="floor")
+    pixel = torch.cat([once, edge.index_select(0, edge_row)])
+    share = torch.ones(len(pixel), device=device)
+    share[len(once) :] = supersample**-2.0
     triangle = (key & 0xFFFFFFFF) - 1
     image = torch.div(pixel, size * size, rounding_mode="floor")
     rest = pixel - image * (size * size)
     row = torch.div(rest, size, rounding_mode="floor")
     u, v = (rest - row * size).float(), row.float()  # pixels; then the sample's place within
-    within = (slot - pixel * supersample**2)[len(once) :]
+    within = samples - edge_row * supersample**2
     down_, right_ = torch.div(within, supersample, rounding_mode="floor"), within % supersample
     u[len(once) :] += (right_ + 0.5) / supersample - 0.5
     v[len(once) :] += (down_ + 0.5) / supersample - 0.5
@@ -476,7 +477,8 @@ def render_scene(
     weights, z = barycentric(x, y, w, (u + 0.5) * supersample - 0.5, (v + 0.5) * supersample - 0.5)
     weights = weights.clamp_(-0.5, 1.5)
     normal = weights[0] * corners[0][3:] + weights[1] * corners[1][3:] + weights[2] * corners[2][3:]
-    normal = normal / normal.square().sum(0).clamp(min=1e-12).sqrt()  # (3, P)
+    length = normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2]
+    normal = normal / length.clamp(min=1e-12).sqrt()  # (3, P)
     per_image = torch.cat([focal[:, None], centre], 1).index_select(0, image).t()
     place = torch.stack([(u - per_image[1]) * z / per_image[0], (v - per_image[2]) * z / per_image[0], z])  # (3, P)
 
@@ -542,19 +544,27 @@ def render_scene(
     total = torch.zeros(batch, 2, device=device, dtype=torch.float64)
     total.index_add_(0, image, torch.stack([luminance * mine, mine], 1).double())
     mean = (total[:, 0] / total[:, 1].clamp(min=1e-3)).float().clamp(min=0.01)
-    gain = scene.exposure * 0.30 / mean * (mean / 0.30) ** 0.45
+    gain = scene.exposure * 0.30 / mean * power(mean / 0.30, 0.45)
 
-    buffer = torch.zeros(batch * size * size * supersample**2, 4, device=device)
-    buffer[slot] = torch.cat([radiance * (gain.index_select(0, image) * share), share[None]]).t()
-    buffer = sum(buffer.view(-1, supersample**2, 4).unbind(1)).view(batch, size, size, 4).permute(0, 3, 1, 2)
+    shaded = torch.cat([radiance * (gain.index_select(0, image) * share), share[None]]).t()
+    edges = torch.zeros(len(block), 4, device=device)
+    edges[samples] = shaded[len(once) :]
+    buffer = torch.zeros(batch * size * size, 4, device=device)
+    buffer[once] = shaded[: len(once)]
+    buffer[edge] = sum(edges.view(-1, supersample**2, 4).unbind(1))
+    buffer = buffer.view(batch, size, size, 4).permute(0, 3, 1, 2)
     picture = backgrounds(scene, size) * (1.0 - buffer[:, 3:]) + buffer[:, :3]
     picture = _motion_blur(picture, scene.blur)
     picture = _develop(picture, scene)
 
     # Annotations: a pixel belongs to what covers it at least half.
-    codes = torch.zeros_like(blocks)
-    codes.view(-1)[slot] = ((key >> 32) << 32) | code
-    codes = torch.where(smooth, codes[:, 0], _second_nearest(codes)).view(batch, size, size)
+    coded = ((key >> 32) << 32) | code
+    edge_codes = torch.zeros_like(block)
+    edge_codes[samples] = coded[len(once) :]
+    codes = torch.zeros_like(nearest_key)
+    codes[once] = coded[: len(once)]
+    codes[edge] = _second_nearest(edge_codes.view(-1, supersample**2))
+    codes = codes.view(batch, size, size)
     depth_map = (codes >> 32).to(torch.int32).view(torch.float32)
     depth_map = torch.where(depth_map > 0, 1.0 / depth_map, 0.0)
     codes = codes & 0xFF
@@ -593,7 +603,7 @@ def _concat(a, b):
 def _develop(picture: Tensor, scene: SceneParameters) -> Tensor:
     """Linear light to 8-bit sRGB, with a film-like shoulder and the sensor's noise."""
     batch, _, size, _ = picture.shape
-    picture = (1.0 - torch.exp(-1.35 * picture)).clamp_(min=1e-5) ** (1 / 2.2)
+    picture = torch.exp(torch.log((1.0 - torch.exp(-1.35 * picture)).clamp_(min=1e-5)).mul_(1 / 2.2))
     bits = hash_noise(scene.noise_key, size * size, salt=101)
     more = hash_noise(scene.noise_key, size * size, salt=102)
     # Three ten-bit numbers from each hash; the sum of two is triangular with variance 1/6.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_BOX_SIZES = (3, 4, 6, 9, 15, 32, 80, 200, 512, 2048)
+_BOX_SIZES = (2, 3, 4, 5, 6, 7, 8, 10, 13, 18, 26, 40, 80, 200, 512, 2048)
 _EDGE = 1e-4  # pixels on a shared edge belong to both triangles: no pinholes from rounding
 
 
@@ -132,8 +132,9 @@ def barycentric(x: Tensor, y: Tensor, w: Tensor, u: Tensor, v: Tensor) -> tuple[
     x, y = x - u, y - v
     area = torch.stack([x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]])
     weights = area * w
-    total = 1.0 / weights.sum(0)
-    return weights * total, area.sum(0) * total
+    # Sums are written out: a library's reduction may round differently for another number of pixels.
+    total = 1.0 / (weights[0] + weights[1] + weights[2])
+    return weights * total, (area[0] + area[1] + area[2]) * total
 
 
 def soft_shadow(buffer: Tensor, image: Tensor, x: Tensor, y: Tensor, w: Tensor, *, bias: float, softness: float):

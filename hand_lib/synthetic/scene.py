@@ -24,6 +24,7 @@ from hand_lib.synthetic.anatomy import (
     overlap,
     pose_of_vector,
     prototypes,
+    rotate,
     select,
 )
 
@@ -55,7 +56,7 @@ class SceneConfig:
     roll: float = 180.0
     fill: tuple[float, float] = (0.60, 0.75)
     distance: tuple[float, float] = (350.0, 700.0)
-    shapes: tuple[int, int] = (2, 6)
+    shapes: tuple[int, int] = (1, 5)
     clutter: tuple[float, float] = (0.2, 1.0)
     sleeve: float = 0.5
     distractor: float = 0.15
@@ -204,7 +205,13 @@ _TONES = torch.tensor(
 
 def to_linear(srgb: Tensor) -> Tensor:
     """sRGB in [0, 1] to linear light, with the plain power 2.2."""
-    return srgb.clamp(min=0.0) ** 2.2
+    return power(srgb.clamp(min=0.0), 2.2)
+
+
+def power(base: Tensor, exponent: float | Tensor) -> Tensor:
+    """``base ** exponent`` in double precision, then rounded: in single precision torch rounds the last elements of a
+    tensor otherwise than the first ones, and a sample would not be the same in every batch."""
+    return (base.double() ** exponent).to(base.dtype)
 
 
 def _skins(draws: Draws) -> Skin:
@@ -273,6 +280,12 @@ def _poses(draws: Draws, shape: HandShape, split: str) -> HandPose:
     # Opening the thumb: away from the palm and from the fingers.
     open_thumb = torch.zeros(24)
     open_thumb[[0, 1, 2, 15]] = torch.deg2rad(torch.tensor([-14.0, -8.0, -12.0, -9.0]))
+    first_try = limit_pose(pose_of_vector(first + share * (second - first) + noise))
+    joints, _ = forward_kinematics(shape, first_try)
+    bad = torch.nonzero(overlap(joints, shape.thickness) >= _MOST_OVERLAP)[:, 0]
+    if len(bad) == 0:
+        return first_try
+    first, second, share, noise = (t[bad] for t in (first, second, share, noise))
     tries = []
     for scale, mix, thumb in (
         (1.0, 1.0, 0.0), (1.0, 1.0, 1.0), (0.5, 1.0, 0.0), (0.5, 1.0, 1.0), (0.5, 0.3, 0.5), (0.4, 0.0, 0.0),
@@ -280,15 +293,21 @@ def _poses(draws: Draws, shape: HandShape, split: str) -> HandPose:
     ):  # fmt: skip
         blend = first + mix * share * (second - first)
         tries.append(blend + (scale * (1 - wrist) + wrist) * noise + thumb * open_thumb)
-    vectors = torch.stack(tries, 1)  # (B, M, 24)
-    batch, count = vectors.shape[:2]
+    vectors = torch.stack(tries, 1)  # (b, M, 24)
+    count = vectors.shape[1]
     poses = limit_pose(pose_of_vector(vectors.flatten(0, 1)))
-    wide = select(shape, torch.arange(batch).repeat_interleave(count))
+    wide = select(shape, bad.repeat_interleave(count))
     joints, _ = forward_kinematics(wide, poses)
-    depth = overlap(joints, wide.thickness).unflatten(0, (batch, count))
+    depth = overlap(joints, wide.thickness).unflatten(0, (len(bad), count))
     # Take the first that is good enough, else the least bad.
-    score = torch.where(depth < 2.0, torch.arange(count) * 1e-3, depth)
-    return select(poses, torch.arange(batch) * count + score.argmin(1))
+    score = torch.where(depth < _MOST_OVERLAP, torch.arange(count) * 1e-3, depth)
+    better = select(poses, torch.arange(len(bad)) * count + score.argmin(1))
+    return HandPose(
+        **{f: getattr(first_try, f).index_copy(0, bad, getattr(better, f)) for f in HandPose.__dataclass_fields__}
+    )
+
+
+_MOST_OVERLAP = 2.0  # mm that the flesh of two fingers may press into each other
 
 
 def check_split(split: str) -> str:
@@ -544,19 +563,23 @@ def backgrounds(scene: SceneParameters, size: int) -> Tensor:
     ramp = (slope[:, :1, None] * x + slope[:, 1:, None] * y).clamp(0, 1)[:, None]  # (B, 1, H, W)
     picture = c0 + (c1 - c0) * ramp
     # Value noise: random lattices, magnified; three fields with colours of their own.
+    coarse = min(size, max(64, size // 2))  # noise has no finer detail
     field, weight = 0.0, 0.0
     for octave, cells in enumerate((3, 7, 16, 37)):
         lattice = hash_noise(scene.noise_key, 3 * cells * cells, salt=octave + 1).float() / 2**31
         lattice = lattice.view(batch, 3, cells, cells)
         share = 0.55**octave
         field = field + share * torch.nn.functional.interpolate(
-            lattice, size=(size, size), mode="bilinear", align_corners=True
+            lattice, size=(coarse, coarse), mode="bilinear", align_corners=True
         )
         weight += share
     field = field / weight - 0.5
     tint = 0.55 * scene.tint + 1.0
-    colour = (tint.transpose(1, 2) @ field.flatten(2)).view_as(picture)
-    picture = picture * (1.0 + 2.2 * scene.clutter[:, None, None, None] * colour).clamp(0.05, 3.0)
+    colour = rotate(tint.transpose(1, 2), field.flatten(2)).view_as(field)  # no rotation, but the same product
+    colour = (1.0 + 2.2 * scene.clutter[:, None, None, None] * colour).clamp_(0.05, 3.0)
+    if coarse < size:
+        colour = torch.nn.functional.interpolate(colour, size=(size, size), mode="bilinear")
+    picture = picture * colour
 
     for i in range(int(scene.shape_count.max()) if batch else 0):
         rows = torch.nonzero(scene.shape_count > i)[:, 0]

@@ -460,7 +460,9 @@ def _transforms(surface: HandSurface, shape: HandShape, frames: Frames) -> tuple
 def _blend(points: Tensor, weights: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
     """Linear blend skinning: points (N, 3), weights (N, 24) to (B, 3, N)."""
     affine = torch.cat([matrix, shift[..., None]], dim=-1).flatten(2)  # (B, 24, 12)
-    blended = (weights @ affine).unflatten(2, (3, 4))  # (B, N, 3, 4)
+    # One product a hand on the CPU: its size, and so its rounding, does not depend on the batch.
+    product = torch.stack([weights @ a for a in affine]) if affine.device.type == "cpu" else weights @ affine
+    blended = product.unflatten(2, (3, 4))  # (B, N, 3, 4)
     return ((blended[..., :3] * points[:, None]).sum(-1) + blended[..., 3]).transpose(1, 2)
 
 
