@@ -1,0 +1,204 @@
+"""The tables of the ladder of rows: how they did so far, what one rung changed, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from hand_lib.experiments import Comparison, Run, is_current, records
+from hand_lib.figures.tables import Column, Table, results_table, table
+from hand_lib.metrics import mean_epe
+from hand_lib.models.counting import count
+from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.skeleton import JOINTS, TIPS
+
+TITLES: Mapping[str, str] = {
+    "constant": "constant prediction",
+    "fr": "FR",
+    "afr": "AFR",
+    "pooled": "pooled, a decoder a joint",
+    "pooled-shared": "pooled, one shared decoder",
+    "maps": "maps, a decoder a joint",
+    "maps-shared": "maps, one shared decoder",
+    "multihead": "multi-head",
+    "refine-h": "refined: heatmaps",
+    "refine-hd": "refined: heatmaps, depth maps",
+    "refine-hdr": "refined: heatmaps, depth maps, refine maps",
+    "refine-hdr-3": "the same, three stages",
+    "heatmap25d": "2.5D detection",
+}
+COLUMNS = (
+    Column("metrics.epe_mean", "EPE mean, mm", 2),
+    Column("metrics.epe_median", "median, mm", 2),
+    Column("metrics.epe_visible", "visible joints, mm", 2),
+    Column("metrics.pa_epe_mean", "Procrustes, mm", 2),
+    Column("metrics.auc_20_50", "AUC 20–50", 3),
+)
+NOT_COMPARABLE = "paper, RHD (not comparable)"
+
+
+def title(row: str) -> str:
+    """What a row is called in the chapters: "AFR" for ``afr``."""
+    return TITLES.get(row, ROWS[row].title if row in ROWS else row)
+
+
+def rows_table(runs: Mapping[str, Sequence[Run]], *, note: str = "") -> Table:
+    """The rows so far, in the order given, under the constant prediction, beside what the paper prints.
+
+    Args:
+        runs: for each row's name its runs, one a seed.
+        note: under the table, after what the columns are.
+    """
+    given = [run.record for members in runs.values() for run in members]
+    profile = given[0]["profile"]
+    about = f"Profile {profile}; n seeds, mean ± standard deviation."
+    return _with_constant(given, list(runs), f"{about} {note}".strip())
+
+
+def recorded_table(rows: Iterable[str], profile: str = "full") -> Table | None:
+    """The same from the recorded runs of a profile; None where none of this code and these pictures is recorded."""
+    rows = list(rows)
+    given = [r for row in rows for r in records(profile, row) if is_current(r) and not r["imagenet"]]
+    own = [r for r in given if r["decides"]["network"] == given[0]["decides"]["network"]]
+    if not own:
+        return None
+    devices = sorted({record["device"] for record in own})
+    return _with_constant(own, rows, f"Recorded runs of the profile {profile}, on {', '.join(devices)}.")
+
+
+def _with_constant(given: Sequence[Mapping], rows: Sequence[str], note: str) -> Table:
+    constant = {"row": "constant", "metrics": given[0]["constant_prediction"]}
+    return results_table(
+        [constant, *given],
+        COLUMNS,
+        order=["constant", *rows],
+        titles={row: title(row) for row in ("constant", *rows)},
+        paper={row: f"{ROWS[row].paper.epe[18]:.2f}" for row in rows if row in ROWS and ROWS[row].paper},
+        paper_title="paper's EPE, RHD (not comparable)",
+        note=note,
+    )
+
+
+def printed_difference(comparison: Comparison) -> float | None:
+    """What the paper prints for a's EPE minus b's (ResNet-18, RHD), mm; None where it prints none."""
+    papers = [ROWS[name].paper if name in ROWS else None for name in comparison.names]
+    if None in papers:
+        return None
+    a, b = (paper.epe[18] for paper in papers)
+    return round(a - b, 2)
+
+
+def differences_table(comparisons: Sequence[Comparison]) -> Table:
+    """One line a comparison: the paired difference, its interval over hands, each seed's, and the paper's."""
+    most = max(len(c.seeds) for c in comparisons)
+    lines = []
+    for c in comparisons:
+        seeds = [f"{value:+.2f}" for value in c.per_seed] + ["–"] * (most - len(c.seeds))
+        printed = printed_difference(c)
+        lines.append(
+            [
+                f"{title(c.names[0])} − {title(c.names[1])}",
+                f"{c.difference:+.2f}",
+                f"{c.low:+.2f} to {c.high:+.2f}",
+                *seeds,
+                "–" if printed is None else f"{printed:+.2f}",
+            ]
+        )
+    longest = max(comparisons, key=lambda c: len(c.seeds))
+    return table(
+        ["difference of EPE", "mm", "95 % interval", *(f"seed {seed}" for seed in longest.seeds), NOT_COMPARABLE],
+        lines,
+        note="Negative: the first is better. The interval speaks of other hands, not of other trainings: "
+        "see the seeds for those.",
+    )
+
+
+def verdict(comparison: Comparison) -> str:
+    """What a comparison shows, in one sentence, beside the paper's order."""
+    first, second = (title(name) for name in comparison.names)
+    if len(comparison.seeds) < 2 and not comparison.low <= 0 <= comparison.high:
+        better = first if comparison.difference < 0 else second
+        return f"*{first}* against *{second}*: *{better}* is better with this one seed, which settles little."
+    if not comparison.clear:
+        return (
+            f"*{first}* against *{second}*: the interval or the seeds leave the sign open, "
+            "so this experiment does not tell the two apart."
+        )
+    better, worse = (first, second) if comparison.difference < 0 else (second, first)
+    sentence = f"*{better}* is better than *{worse}*, by {abs(comparison.difference):.2f} mm"
+    printed = printed_difference(comparison)
+    if printed is None:
+        return sentence + "."
+    if (printed < 0) == (comparison.difference < 0):
+        return sentence + ", the same way round as in the paper."
+    return sentence + ". **This contradicts the paper's order.**"
+
+
+def verdicts(comparisons: Sequence[Comparison], profile: str) -> str:
+    """The verdicts as a Markdown list; in ``smoke`` a sentence that nothing follows."""
+    if profile == "smoke":
+        return "In the smoke profile nothing follows from these numbers."
+    return "\n".join(f"- {verdict(comparison)}" for comparison in comparisons)
+
+
+def contradicts(comparison: Comparison) -> bool:
+    """The difference is clear and its sign is not the paper's."""
+    printed = printed_difference(comparison)
+    return comparison.clear and printed is not None and (printed < 0) != (comparison.difference < 0)
+
+
+def seed_mean(runs: Sequence[Run]) -> Tensor:
+    """``(N, 21)`` mm: each held-out hand's error, joint by joint, averaged over the seeds."""
+    return torch.stack([run.errors for run in runs]).mean(0)
+
+
+def split_table(errors: Mapping[str, Tensor], visible: Tensor) -> Table:
+    """Errors of visible and hidden joints, of tips and the others.
+
+    Args:
+        errors: for each name ``(N, 21)`` mm.
+        visible: ``(N, 21)`` bool.
+    """
+    others = [j for j in range(len(JOINTS)) if j not in TIPS]
+    return table(
+        ["mean error, mm", "visible joints", "hidden joints", "tips", "other joints"],
+        [
+            [
+                name,
+                f"{mean_epe(values, visible):.2f}",
+                f"{mean_epe(values, ~visible):.2f}",
+                f"{values[:, list(TIPS)].mean():.2f}",
+                f"{values[:, others].mean():.2f}",
+            ]
+            for name, values in errors.items()
+        ],
+        note=f"{(~visible).float().mean():.0%} of the joints are hidden.",
+    )
+
+
+def cost_table(rows: Sequence[str], sizes: Mapping[str, NetworkSize]) -> Table:
+    """Parameters and multiply-adds of rows, for each size, beside what the paper prints for its head.
+
+    Args:
+        rows: names of rows.
+        sizes: for each name, how large the networks are.
+    """
+    lines = []
+    for where, size in sizes.items():
+        for row in rows:
+            with torch.device("meta"):  # shapes only
+                n = count(ROWS[row].build(size), size.image_size)
+            paper = ROWS[row].paper.at(size) if ROWS[row].paper else {"head_params": None}
+            lines.append(
+                [
+                    f"{title(row)}, {where}",
+                    f"{n.params / 1e6:.2f} M",
+                    f"{n.head_params / 1e6:.2f} M",
+                    f"{n.macs / 1e9:.3f} G",
+                    f"{n.head_macs / 1e9:.4f} G",
+                    "–" if paper["head_params"] is None else f"{paper['head_params']} M, {paper['head_macs']} G",
+                ]
+            )
+    return table(["", "parameters", "of the head", "multiply-adds", "of the head", "paper's head"], lines)
