@@ -28,12 +28,13 @@ def _fragments(xy: Tensor, w: Tensor, height: int, width: int):
     extent = torch.where(nonempty, extent.amax(0) + 1, 0.0)
     largest = int(extent.max().item()) if xy.shape[1] else 0
     smallest = 0
+    at_once = 1 << (20 if xy.device.type == "cpu" else 24)  # cells: a CPU's caches, or a GPU's many lanes
     for size in _BOX_SIZES:
         if smallest >= largest:
             return
         rows = torch.nonzero((extent > smallest) & (extent <= size))[:, 0]
         smallest = size
-        for part in rows.split(max(1, (1 << 20) // (size * size))) if len(rows) else ():
+        for part in rows.split(max(1, at_once // (size * size))) if len(rows) else ():
             row, pixel, value = _cover(
                 xy.index_select(1, part), w.index_select(1, part), low.index_select(1, part), size, height, width
             )
