@@ -180,8 +180,8 @@ class Benchmark(Generic[Settings]):
     def record(self, settings: Settings, *, device: torch.device, timing: Timing) -> dict[str, Any]:
         """Measure, and say in plain JSON what was measured, how and on what."""
         before = load_average()
+        commit, changed = experiments._commit()  # of the code that is loaded; the checkout may change meanwhile
         lines = self.measure(settings, device, timing)
-        commit, changed = experiments._commit()
         return {
             "format": RECORD_FORMAT,
             "benchmark": self.name,
