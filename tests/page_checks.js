@@ -33,6 +33,8 @@
       if (box.width < 200 || box.height < 100) faults.push(`${figure.id} is ${box.width} x ${box.height}`);
       if (box.right > innerWidth + 1) faults.push(`${figure.id} is wider than the page`);
     }
+    for (const widget of document.querySelectorAll(".widget-subarea > *"))
+      if (widget.getBoundingClientRect().height < 10) faults.push(`a widget that cannot be seen: ${name(widget)}`);
     for (const image of article.querySelectorAll("img")) {
       const alt = (image.getAttribute("alt") || "").trim();
       if (!alt || /\.(png|svg|jpe?g|gif)$/i.test(alt)) faults.push(`a picture without a description: ${image.src.slice(-60)}`);
