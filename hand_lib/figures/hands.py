@@ -236,7 +236,7 @@ def hand_3d(
         height=height,
         margin={"l": 0, "r": 0, "t": 34 if title else 4, "b": 4},
         title=None if title is None else {"text": title, "x": 0.5, "y": 0.98, "font": {"size": 14}},
-        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0.0, "yanchor": "top", "font": {"size": 12}},
+        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0.0, "yanchor": "top", "font": {"size": 11}},
     )
     return describe(figure, alt)
 

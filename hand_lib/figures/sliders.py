@@ -83,7 +83,7 @@ def slider_figure(
             "xanchor": "center",
             "y": 1.01,
             "yanchor": "bottom",
-            "font": {"size": 11},
+            "font": {"size": 10},
         },
         sliders=[
             {

@@ -69,6 +69,7 @@ def explore(draw: Callable[..., Figure], *, alt: str, **controls: ipywidgets.Val
         The box; show it as the last value of a cell.
     """
     picture = ipywidgets.HTML()
+    note = ipywidgets.HTML("<small>These controls work in the live notebook.</small>")
 
     def redraw(_change: object = None) -> None:
         values = {name: control.value for name, control in controls.items()}
@@ -77,7 +78,7 @@ def explore(draw: Callable[..., Figure], *, alt: str, **controls: ipywidgets.Val
     for control in controls.values():
         control.observe(redraw, names="value")
     redraw()
-    return ipywidgets.VBox([*controls.values(), picture])
+    return ipywidgets.VBox([*controls.values(), note, picture])
 
 
 def _as_html(figure: Figure, alt: str) -> str:
