@@ -17,7 +17,7 @@ from hand_lib.synthetic import (
 )
 from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, PALM_PART, rest_pose
 
-CELLS = [6.0, 4.5, 3.5]  # those that the renderer uses
+CELLS = [6.0, 5.0, 3.5]  # those that the renderer uses
 
 
 @pytest.mark.parametrize("cell", CELLS)

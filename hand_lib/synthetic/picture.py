@@ -151,6 +151,11 @@ def _step(value: Tensor, edge: float | Tensor, width: float | Tensor) -> Tensor:
     return ((value - edge) / width + 0.5).clamp(0, 1)
 
 
+def _spread(table: Tensor, index: Tensor) -> Tensor:
+    """Rows of a table (N, C) at P indices, as C contiguous columns (C, P)."""
+    return table.t().contiguous().index_select(1, index)
+
+
 def _skin_colour(
     surface: HandSurface, skin: Skin, owner: Tensor, part: Tensor, detail: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -169,7 +174,7 @@ def _skin_colour(
     table = torch.cat(
         [turn.flatten(1), -(turn @ surface.part_origin[..., None])[..., 0], bone[:, None], width[:, None]], 1
     )
-    t = table.index_select(0, part).t()
+    t = _spread(table, part)
     x, y, z = (t[3 * i] * px + t[3 * i + 1] * py + t[3 * i + 2] * pz + t[9 + i] for i in range(3))
     bone, width = t[12], t[13]
     finger, segment = part < PALM_PART, part % 3
@@ -187,7 +192,7 @@ def _skin_colour(
         ],
         1,
     )
-    people = people.index_select(0, owner).t()
+    people = _spread(people, owner)
     back, palm, plate, tone, mottle, gloss, nail_gloss = people.split([3, 3, 3, 1, 4, 1, 1])
     tone, gloss, nail_gloss = tone[0], gloss[0], nail_gloss[0]
 
@@ -233,7 +238,7 @@ def _light(
 ) -> Tensor:  # fmt: skip
     """Linear RGB (3, P) that leaves P points towards the camera; vectors and colours are (3, P)."""
     lamps = torch.cat([scene.key, scene.key_color, scene.fill_dir, scene.fill_color, scene.sky, scene.ground], 1)
-    key, key_color, fill_dir, fill_color, sky, ground = lamps.index_select(0, image).t().split(3)
+    key, key_color, fill_dir, fill_color, sky, ground = _spread(lamps, image).split(3)
 
     def dot(a: Tensor, b: Tensor) -> Tensor:
         return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
@@ -316,7 +321,7 @@ def render_scene(
     if not 16 <= size <= 1024:
         raise HandLibError(f"size is {size}: pictures can be 16 to 1024 pixels wide")
     if cell is None:
-        cell = 6.0 if size <= 80 else 4.5 if size <= 160 else 3.5
+        cell = 6.0 if size <= 80 else 5.0 if size <= 160 else 3.5
     device = scene.place.device
     batch, fine = len(hands), size * supersample
     surface = hand_surface(cell, str(device))
@@ -409,7 +414,7 @@ def render_scene(
         table = torch.cat([table, rows.transpose(1, 2).reshape(-1, 6)])
 
     # Shadow map of this hand and its object, seen from the key light; w is the height towards the light.
-    side = min(max(40, size * 5 // 8), 160)
+    side = min(max(40, size // 2), 160)
     toward = scene.key
     helper = torch.tensor([[0.0, 1.0, 0.0]], device=device).expand(batch, 3)
     across = torch.linalg.cross(helper, toward)
@@ -472,20 +477,21 @@ def render_scene(
         object_vertex = object_faces[object_triangle - which * len(object_faces)]
         object_vertex = object_vertex + (number * count + which * object_points.shape[1])[:, None]
         corner = torch.where(is_hand[:, None], corner, object_vertex)
-    corners = [table.index_select(0, corner[:, i]).t() for i in range(3)]  # three of (6, P)
+    columns = table.t().contiguous()
+    corners = [columns.index_select(1, corner[:, i]) for i in range(3)]  # three of (6, P)
     x, y, w = (torch.stack([c[i] for c in corners]) for i in range(3))
     weights, z = barycentric(x, y, w, (u + 0.5) * supersample - 0.5, (v + 0.5) * supersample - 0.5)
     weights = weights.clamp_(-0.5, 1.5)
     normal = weights[0] * corners[0][3:] + weights[1] * corners[1][3:] + weights[2] * corners[2][3:]
     length = normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2]
     normal = normal / length.clamp(min=1e-12).sqrt()  # (3, P)
-    per_image = torch.cat([focal[:, None], centre], 1).index_select(0, image).t()
+    per_image = _spread(torch.cat([focal[:, None], centre], 1), image)
     place = torch.stack([(u - per_image[1]) * z / per_image[0], (v - per_image[2]) * z / per_image[0], z])  # (3, P)
 
-    detail_table = torch.cat([surface.vertices, surface.palmar, surface.grain], 1)
+    detail_table = torch.cat([surface.vertices, surface.palmar, surface.grain], 1).t().contiguous()
     hand_pixels = torch.nonzero(is_hand)[:, 0] if len(object_rows) else slice(None)
     hand_face, hand_weights = hand_face[hand_pixels], weights[:, hand_pixels]
-    detail = sum(hand_weights[i] * detail_table.index_select(0, hand_face[:, i]).t() for i in range(3))  # (8, P)
+    detail = sum(hand_weights[i] * detail_table.index_select(1, hand_face[:, i]) for i in range(3))  # (8, P)
     w0, w1, w2 = hand_weights  # a point has the part of its nearest corner
     nearest = torch.where(
         w0 >= torch.maximum(w1, w2), hand_face[:, 0], torch.where(w1 >= w2, hand_face[:, 1], hand_face[:, 2])
@@ -496,7 +502,7 @@ def render_scene(
     # Sleeves, on the arm behind the cuff. The bystander wears the same cloth.
     image_of_hand = image[hand_pixels]
     cloth = torch.cat([scene.cuff[:, None].clamp(max=1e6), scene.weave, scene.cloth.flatten(1)], 1)
-    cuff, period, band, *cloth = cloth.index_select(0, image_of_hand).t()
+    cuff, period, band, *cloth = _spread(cloth, image_of_hand)
     up_arm = -detail[1]
     arm_pixel = part == FOREARM_PART
     sleeved = arm_pixel & (up_arm > cuff)
@@ -508,7 +514,7 @@ def render_scene(
     flesh_hand = (~sleeved).float()
     code_hand = torch.where(hand_owner < batch, part + 1, _OTHER)
     if len(object_rows):
-        albedo = scene.object_color.index_select(0, image).t().contiguous()
+        albedo = _spread(scene.object_color, image)
         albedo[:, hand_pixels] = colour
         gloss = torch.full_like(z, 0.8)
         gloss[hand_pixels] = shine
@@ -530,7 +536,7 @@ def render_scene(
     to_light = torch.cat([basis[:, :2] * texel[:, None, None], basis[:, 2:]], 1)
     shift = -(to_light @ middle_camera)[..., 0]
     shift = shift + torch.cat([-low_l * texel[:, None], torch.full_like(texel[:, None], lift_w)], 1)
-    to_light = torch.cat([to_light.flatten(1), shift], 1).index_select(0, image).t()  # (12, P)
+    to_light = _spread(torch.cat([to_light.flatten(1), shift], 1), image)  # (12, P)
     texel_u, texel_v, height = (
         to_light[3 * i] * place[0] + to_light[3 * i + 1] * place[1] + to_light[3 * i + 2] * place[2] + to_light[9 + i]
         for i in range(3)
