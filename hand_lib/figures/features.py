@@ -66,7 +66,7 @@ def map_sheet(
         show_image(ax, grey, cmap="gray", vmin=0.0, vmax=float(grey.max().clamp_min(1e-6)))
         share = maps[i].detach().cpu().float().numpy().clip(min=0)
         share = share / max(float(share.max()), 1e-12)
-        ax.imshow(share, cmap="inferno", vmin=-0.3, vmax=1.0, extent=extent, alpha=0.8 * share)
+        ax.imshow(share, cmap="inferno", vmin=-0.3, vmax=1.0, extent=extent, alpha=0.7 * share)
         if points is not None:
             ax.scatter(
                 *points[i].detach().cpu().tolist(), s=26, c="white", edgecolors="black", linewidths=1.0, zorder=3
