@@ -15,10 +15,11 @@ _BOX_SIZES = (2, 3, 4, 5, 6, 7, 8, 10, 13, 18, 26, 40, 80, 200, 512, 2048)
 _EDGE = 1e-4  # pixels on a shared edge belong to both triangles: no pinholes from rounding
 
 
-def _fragments(xy: Tensor, w: Tensor, height: int, width: int):
-    """Yield (triangle row, pixel number in the picture, w) of the pixels that triangles cover.
+def _fragments(xy: Tensor, w: Tensor, start: Tensor, height: int, width: int):
+    """Yield (triangle, pixel number in the buffer, w) of the pixels that triangles cover.
 
-    ``xy`` is ``(6, T)``: x and y of the first, second, third corner; ``w`` is ``(3, T)``.
+    ``xy`` is ``(6, T)``: x and y of the first, second, third corner; ``w`` is ``(3, T)``; ``start`` ``(T,)`` is the
+    number of the first pixel of each triangle's picture.
     """
     x, y = xy[0::2], xy[1::2]
     low = torch.stack([x.amin(0), y.amin(0)]).sub_(_EDGE).ceil_().clamp_(min=0)  # (2, T)
@@ -36,12 +37,20 @@ def _fragments(xy: Tensor, w: Tensor, height: int, width: int):
         smallest = size
         for part in rows.split(max(1, at_once // (size * size))) if len(rows) else ():
             row, pixel, value = _cover(
-                xy.index_select(1, part), w.index_select(1, part), low.index_select(1, part), size, height, width
+                xy.index_select(1, part),
+                w.index_select(1, part),
+                low.index_select(1, part),
+                start.index_select(0, part),
+                size,
+                height,
+                width,
             )
-            yield part.index_select(0, row), pixel, value
+            yield part, row, pixel, value
 
 
-def _cover(xy: Tensor, w: Tensor, low: Tensor, size: int, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+def _cover(
+    xy: Tensor, w: Tensor, low: Tensor, start: Tensor, size: int, height: int, width: int
+) -> tuple[Tensor, Tensor, Tensor]:
     # Small numbers relative to the box's corner: precise, and the same wherever the triangle lies.
     x0, y0, x1, y1, x2, y2 = (xy.view(3, 2, -1) - low).view(6, -1)
     inverse = 1.0 / ((x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0))
@@ -52,6 +61,8 @@ def _cover(xy: Tensor, w: Tensor, low: Tensor, size: int, height: int, width: in
     gx, gy = grid[None, :, None], grid[:, None, None]
     l1 = (b1 * gy + c1) + a1 * gx  # (size, size, T)
     l2 = (b2 * gy + c2) + a2 * gx
+    d1, d2 = w[1] - w[0], w[2] - w[0]
+    plane = ((b1 * d1 + b2 * d2) * gy + (c1 * d1 + c2 * d2 + w[0])) + (a1 * d1 + a2 * d2) * gx
     hit = torch.minimum(torch.minimum(l1, l2), 1.0 - l1 - l2) >= -_EDGE
     count = xy.shape[1]
     # Boxes at the border may reach over it.
@@ -61,12 +72,10 @@ def _cover(xy: Tensor, w: Tensor, low: Tensor, size: int, height: int, width: in
     flat = torch.nonzero(hit.view(-1))[:, 0]
     cell = torch.div(flat, count, rounding_mode="floor")
     row = flat - cell * count
-    w0, w1, w2 = w[0].index_select(0, row), w[1].index_select(0, row), w[2].index_select(0, row)
-    value = w0 + l1.view(-1).index_select(0, flat) * (w1 - w0) + l2.view(-1).index_select(0, flat) * (w2 - w0)
     offset = torch.arange(size, device=xy.device)
     offset = (offset[:, None] * width + offset).view(-1)
-    origin = (low[1] * width + low[0]).long()
-    return row, origin.index_select(0, row) + offset.index_select(0, cell), value
+    origin = (low[1] * width + low[0]).long() + start
+    return row, origin.index_select(0, row) + offset.index_select(0, cell), plane.view(-1).index_select(0, flat)
 
 
 def front_facing(xy: Tensor, w: Tensor, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,7 +93,7 @@ def front_facing(xy: Tensor, w: Tensor, faces: Tensor) -> tuple[Tensor, Tensor, 
     x, y, d = table.index_select(1, order).view(3, meshes, 3, -1)  # each (N, 3, T)
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0])
     # v runs down, so triangles that are anticlockwise from outside are clockwise here. w ≤ 0 is behind the camera.
-    keep = torch.nonzero(((area < -1e-7) & (d.amin(1) > 0)).view(-1))[:, 0]
+    keep = torch.nonzero(((area < -1e-5) & (d.amin(1) > 0)).view(-1))[:, 0]
     corners = torch.stack([x, y], 2).view(meshes, 6, -1).transpose(0, 1).reshape(6, -1).index_select(1, keep)
     return keep, corners, d.transpose(0, 1).reshape(3, -1).index_select(1, keep)
 
@@ -106,9 +115,9 @@ def rasterise(keys: Tensor, xy: Tensor, w: Tensor, faces: Tensor, image: Tensor,
     start = (image * (height * width)).index_select(0, torch.div(number, len(faces), rounding_mode="floor"))
     number = number + (first_id + 1)
     flat = keys.view(-1)
-    for rows, pixel, value in _fragments(corners, depths, height, width):
-        key = (value.view(torch.int32).long() << 32) | number.index_select(0, rows)
-        flat.scatter_reduce_(0, start.index_select(0, rows) + pixel, key, reduce="amax", include_self=True)
+    for part, row, pixel, value in _fragments(corners, depths, start, height, width):
+        key = (value.view(torch.int32).long() << 32) | number.index_select(0, part).index_select(0, row)
+        flat.scatter_reduce_(0, pixel, key, reduce="amax", include_self=True)
 
 
 def rasterise_depth(buffer: Tensor, xy: Tensor, w: Tensor, faces: Tensor, image: Tensor) -> None:
@@ -117,8 +126,8 @@ def rasterise_depth(buffer: Tensor, xy: Tensor, w: Tensor, faces: Tensor, image:
     number, corners, depths = front_facing(xy, w, faces)
     start = (image * (height * width)).index_select(0, torch.div(number, len(faces), rounding_mode="floor"))
     flat = buffer.view(-1)
-    for rows, pixel, value in _fragments(corners, depths, height, width):
-        flat.scatter_reduce_(0, start.index_select(0, rows) + pixel, value, reduce="amax", include_self=True)
+    for _, _, pixel, value in _fragments(corners, depths, start, height, width):
+        flat.scatter_reduce_(0, pixel, value, reduce="amax", include_self=True)
 
 
 def barycentric(x: Tensor, y: Tensor, w: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
