@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hand_lib.skeleton import FINGERS, NUM_JOINTS
+from hand_lib.skeleton import NUM_JOINTS
 
 # Lengths in mm, from base to tip: metacarpal, proximal, middle and distal phalanx. The thumb has no middle phalanx.
 METACARPALS = (46.22, 68.12, 64.60, 58.00, 53.69)
@@ -410,17 +410,3 @@ def overlap(joints: Tensor, thickness: Tensor) -> Tensor:
     depth = depth - torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
     depth = depth.masked_fill(owner[:, None] == owner, 0.0)
     return depth.flatten(1).amax(1).clamp(min=0.0)
-
-
-__all__ = [
-    "FINGERS",
-    "NUM_FRAMES",
-    "Frames",
-    "HandPose",
-    "HandShape",
-    "forward_kinematics",
-    "limit_pose",
-    "overlap",
-    "pose_of_vector",
-    "prototypes",
-]

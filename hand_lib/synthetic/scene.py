@@ -7,7 +7,7 @@ the device, by hashing the pixel's number with a key of the picture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -494,6 +494,7 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
     other_place[:, :2] *= (0.55 + 0.3 * u[:, 5])[:, None]
     v = draws.unit(16)
     exponents = torch.tensor([[1.0, 1.0], [0.25, 0.25], [0.25, 1.0]])  # ball, box, cylinder
+    moves, course, travel = draws.chance(scene.motion_blur), draws.uniform(0.0, 2 * np.pi), draws.uniform(0.02, 0.06)
     background = draws.unit(1) * 0.88 + 0.06
     background = (background + 0.7 * (draws.unit(6) - 0.5) * draws.unit(1)).clamp(0.03, 0.98)
     return SceneParameters(
@@ -523,13 +524,7 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
         object_offset=v[:, 10:13],
         noise_key=(draws.unit(1)[:, 0].double() * (1 << 24)).long() * 61 + 17,
         noise=draws.uniform(*scene.noise),
-        blur=torch.where(
-            draws.chance(scene.motion_blur)[:, None],
-            (lambda a, r: torch.stack([torch.cos(a), torch.sin(a)], 1) * r[:, None])(
-                draws.uniform(0.0, 2 * np.pi), draws.uniform(0.02, 0.06)
-            ),
-            torch.zeros(()),
-        ),
+        blur=torch.where(moves[:, None], travel[:, None] * torch.stack([torch.cos(course), torch.sin(course)], 1), 0.0),
         background=to_linear(background),
         clutter=draws.uniform(*scene.clutter),
         tint=draws.normal(9).unflatten(1, (3, 3)),
@@ -541,8 +536,8 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
 def hash_noise(key: Tensor, count: int, *, salt: int = 0) -> Tensor:
     """Integer noise ``(B, count)`` int32 in [0, 2**31): pixel number and picture key through a bit mixer.
 
-    The mixer is the well-known 32-bit finaliser of Ettinger's "lowbias32" with its constants kept below 2**31; int32
-    products wrap the same way on every device.
+    Multiplications and shifts of a 32-bit finaliser, by constants below 2**31; int32 products wrap the same way on
+    every device.
     """
     x = torch.arange(count, device=key.device, dtype=torch.int32)[None] * 747796405
     x = x + ((key + salt * 40503) & 0x7FFFFFFF).to(torch.int32)[:, None]
@@ -622,7 +617,6 @@ __all__ = [
     "Skin",
     "backgrounds",
     "hash_noise",
-    "replace",
     "sample_hands",
     "sample_scenes",
 ]

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from hand_lib.errors import HandLibError
-from hand_lib.skeleton import NUM_JOINTS
 from hand_lib.synthetic.anatomy import (
     CARPUS,
     FOREARM,
@@ -517,4 +516,4 @@ def pose_surface(
     return points, normals
 
 
-__all__ = ["NUM_JOINTS", "HandSurface", "hand_surface", "pose_surface", "rest_pose"]
+__all__ = ["HandSurface", "hand_surface", "pose_surface", "rest_pose"]
