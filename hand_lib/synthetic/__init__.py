@@ -40,7 +40,7 @@ from hand_lib.synthetic.scene import (
 )
 from hand_lib.synthetic.surface import HandSurface, hand_surface, pose_surface
 
-DATA_VERSION = "1"
+DATA_VERSION = "2"
 
 __all__ = [
     "DATA_VERSION",
