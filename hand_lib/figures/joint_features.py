@@ -9,17 +9,17 @@ import plotly.graph_objects as go
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
-from torch.nn import functional
 
 from hand_lib.figures.sliders import data_uri, slider_figure
 from hand_lib.figures.style import panels
 from hand_lib.skeleton import FINGERS, JOINT_COLORS, JOINTS
 
-TILE, GAP = 112, 6  # pixels of a tile's side and between tiles
+GAP = 0.06  # between tiles, in parts of a tile's side
+CAPTION = 0.17  # over each tile, likewise
 
 
 def map_slider(
-    images: Tensor,
+    image: Tensor,
     maps: Tensor,
     labels: Sequence[str],
     *,
@@ -35,11 +35,11 @@ def map_slider(
 ) -> go.Figure:
     """A sheet of feature maps over a picture that changes with the slider, such as the maps of one joint after another.
 
-    Each map is laid over its picture as in :func:`hand_lib.figures.features.map_sheet`: clear is nothing, bright is
+    Each map is laid over the picture as in :func:`hand_lib.figures.features.map_sheet`: clear is nothing, bright is
     the map's own largest value, and the centre of cell i of a map of stride s lies on pixel s·i.
 
     Args:
-        images: ``(3, H, H)`` in [0, 1], one picture under all the maps, or ``(P, 3, H, H)``, one a position.
+        image: ``(3, H, W)`` in [0, 1], under all the maps.
         maps: ``(P, N, h, w)``, not negative: N maps at each of P positions.
         labels: one a position.
         alt: what the figure shows and what the slider changes.
@@ -52,25 +52,33 @@ def map_slider(
     Returns:
         The plotly figure.
     """
-    positions, count = maps.shape[:2]
-    pictures = images.expand(positions, *images.shape) if images.ndim == 3 else images
-    side = pictures.shape[-1]
+    count, h, w = maps.shape[1:]
+    high, wide = image.shape[-2:]
     columns = min(columns, count)
     rows = -(-count // columns)
-    corners = [(i % columns * (TILE + GAP), i // columns * (TILE + GAP)) for i in range(count)]  # (x, y) of each tile
-    wide, high = columns * (TILE + GAP) - GAP, rows * (TILE + GAP) - GAP
+    left = [round(i * wide * (1 + GAP), 3) for i in range(columns)]  # each tile's first pixel's centre
+    top = [round(i * high * (1 + GAP + CAPTION), 3) for i in range(rows)]
+    x, y = edges(left, w, wide), edges(top, h, high)
+    corners = [(left[i % columns], top[i // columns]) for i in range(count)]
+
     frames = []
-    for p in range(positions):
-        sheet = torch.ones(3, high, wide)
-        for (x, y), overlaid in zip(corners, overlay(pictures[p], maps[p]), strict=True):
-            sheet[:, y : y + TILE, x : x + TILE] = overlaid
-        traces: list = [go.Image(source=data_uri(sheet), hoverinfo="skip")]
+    for p in range(len(maps)):
+        values = maps[p].detach().cpu().float().clamp_min(0)
+        share = values / values.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+        sheet: list[list[float | None]] = [[None] * (len(x) - 1) for _ in range(len(y) - 1)]
+        for i, tile in enumerate(share.tolist()):
+            for r, line in enumerate(tile):
+                at = i % columns * (w + 1)
+                sheet[i // columns * (h + 1) + r][at : at + w] = [round(value, 3) for value in line]
+        traces: list = [
+            go.Heatmap(x=x, y=y, z=sheet, zmin=0, zmax=1, colorscale=see_through(), showscale=False, hoverinfo="skip")
+        ]
         if points is not None:
-            u, v = ((points[p].detach().cpu().double() + 0.5) * TILE / side - 0.5).tolist()
+            u, v = points[p].detach().cpu().double().tolist()
             traces.append(
                 go.Scatter(
-                    x=[round(x + u, 1) for x, _ in corners],
-                    y=[round(y + v, 1) for _, y in corners],
+                    x=[round(at + u, 2) for at, _ in corners],
+                    y=[round(at + v, 2) for _, at in corners],
                     mode="markers",
                     marker={"size": 8, "color": "white", "line": {"color": "black", "width": 1.5}},
                     hoverinfo="skip",
@@ -86,41 +94,57 @@ def map_slider(
         prefix=prefix,
         suffix=suffix,
         start=start,
-        height=height or 190 + round(150 * rows),
+        height=height or 170 + 170 * rows,
     )
-    hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": "", "title": None}
-    figure.update_xaxes(range=[-0.5, wide - 0.5], constrain="domain", **hidden)
-    figure.update_yaxes(range=[high - 0.5, -14.5], scaleanchor="x", constrain="domain", **hidden)
-    for (x, y), name in zip(corners, tiles, strict=True):
-        figure.add_annotation(
-            x=x + TILE / 2,
-            y=y + 1,
-            text=name,
-            showarrow=False,
-            yanchor="top" if y else "bottom",
-            font={"size": 11, "color": "white" if y else "#222222"},
+    grey = image.float().mean(0, keepdim=True)
+    source = data_uri((grey / grey.max().clamp_min(1e-6)).expand(3, -1, -1))
+    for (across, down), name in zip(corners, tiles, strict=True):
+        figure.add_layout_image(
+            source=source,
+            xref="x",
+            yref="y",
+            x=across - 0.5,
+            y=down - 0.5,
+            sizex=wide,
+            sizey=high,
+            sizing="stretch",
+            layer="below",
         )
+        figure.add_annotation(
+            x=across + (wide - 1) / 2, y=down - 0.5, text=name, showarrow=False, yanchor="bottom", font={"size": 11}
+        )
+    hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": "", "title": None}
+    figure.update_xaxes(range=[-0.5, left[-1] + wide - 0.5], constrain="domain", **hidden)
+    figure.update_yaxes(
+        range=[top[-1] + high - 0.5, -0.5 - CAPTION * high], scaleanchor="x", constrain="domain", **hidden
+    )
     return figure
 
 
-def overlay(image: Tensor, maps: Tensor) -> Tensor:
-    """A picture in grey under each of its maps: ``(3, H, H)`` and ``(N, h, w)`` to ``(N, 3, TILE, TILE)`` in [0, 1]."""
-    side = image.shape[-1]
-    grey = functional.interpolate(image.float().mean(0)[None, None], size=(TILE, TILE), mode="bilinear")[0]
-    grey = grey / grey.max().clamp_min(1e-6)
-    pixel = (torch.arange(TILE) + 0.5) * side / TILE - 0.5  # of the picture, at each pixel of the tile
+def edges(starts: Sequence[float], cells: int, pixels: int) -> list[float]:
+    """The cells' edges along one side of a line of tiles, in the sheet's coordinates.
 
-    def cells(count: int) -> tuple[Tensor, Tensor]:
-        index = (pixel / (side / count) + 0.5).floor().long()
-        return index.clamp(0, count - 1), index < count  # the last half cell of the picture belongs to none
+    A tile's cells are cut off at its first pixel's edge; what lies between its last cell and the next tile belongs to
+    none and counts as one more cell.
 
-    (row, rows_inside), (column, columns_inside) = cells(maps.shape[-2]), cells(maps.shape[-1])
-    values = maps.detach().cpu().float().clamp_min(0)
-    share = values / values.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
-    share = share[:, row][:, :, column] * rows_inside[:, None] * columns_inside
-    colors = matplotlib.colormaps["inferno"]((share.numpy() + 0.3) / 1.3)[..., :3]
-    alpha = 0.8 * share[:, None]
-    return alpha * torch.from_numpy(colors).permute(0, 3, 1, 2).float() + (1 - alpha) * grey
+    Args:
+        starts: where each tile's first pixel's centre lies.
+        cells: of a map along this side.
+        pixels: of the picture along this side.
+    """
+    stride = pixels / cells
+    own = [-0.5, *((i + 0.5) * stride for i in range(cells))]
+    return [round(start + edge, 3) for start in starts for edge in own]
+
+
+def see_through() -> list[list]:
+    """A plotly colour scale from clear to bright, that of :func:`hand_lib.figures.features.map_sheet`."""
+    scale = []
+    for step in range(17):
+        share = step / 16
+        red, green, blue, _ = matplotlib.colormaps["inferno"]((share + 0.3) / 1.3, bytes=True)
+        scale.append([share, f"rgba({red},{green},{blue},{0.8 * share:.2f})"])
+    return scale
 
 
 def joint_matrix(
@@ -162,21 +186,22 @@ def joint_matrix(
     return figure
 
 
-def linear_probe(features: Tensor, targets: Tensor, *, ridge: float = 1e-2) -> Tensor:
-    """How much of the targets can be read off the features by a linear map: R², measured on hands not fitted.
-
-    The map is fitted to every other hand, with a ridge for features that hang together, and measured on the rest.
+def linear_probe(features: Tensor, targets: Tensor, *, fit: Tensor | None = None, ridge: float = 1e-2) -> Tensor:
+    """How much of the targets can be read off the features by a linear map: R², measured on examples not fitted.
 
     Args:
         features: ``(N, F)``.
         targets: ``(N, T)``.
-        ridge: its weight, in parts of the features' mean variance times the number of hands.
+        fit: ``(N,)`` bool, the examples that the map is fitted to; every other one if it is not given.
+        ridge: weight of a ridge, in parts of the features' mean variance times the number of fitted examples, since
+            features hang together.
 
     Returns:
-        ``(T,)``: 1 where the targets are read off exactly, 0 where the fitted hands' mean does as well, less where the
-        map does worse than that.
+        ``(T,)``: 1 where the targets are read off exactly, 0 where the fitted examples' mean does as well, less where
+        the map does worse than that.
     """
-    fit = torch.arange(len(features), device=features.device) % 2 == 0
+    if fit is None:
+        fit = torch.arange(len(features), device=features.device) % 2 == 0
     x, y = features.double(), targets.double()
     x, y = x - x[fit].mean(0), y - y[fit].mean(0)
     gram = x[fit].T @ x[fit]
