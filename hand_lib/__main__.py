@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
-        print(f"interrupted: {error or 'run the same command again to go on'}", file=sys.stderr)
+        print(f"interrupted: {str(error) or 'run the same command again to go on'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, for example `head`, has seen enough
         sys.stderr.close()

@@ -11,7 +11,6 @@ number of the step, nothing else; on a CPU the final weights are the same bit fo
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import logging
@@ -23,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -234,7 +234,7 @@ def batch_indices(step: int, *, count: int, batch_size: int, seed: int) -> Tenso
     return indices
 
 
-@functools.lru_cache(maxsize=2)
+@lru_cache(maxsize=2)
 def _order(count: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(count, generator=generator_for("order", seed, epoch))
 
@@ -503,7 +503,8 @@ def train(
     recent: list[Tensor] = []  # losses of the last steps, still on the device
     began = last_save = time.monotonic()
     seconds_before, validated_at = progress.seconds, progress.curve[-1]["step"] if progress.curve else 0
-    bar = tqdm(
+    bar = partial(
+        tqdm,
         total=config.steps,
         initial=progress.step,
         desc=title,
@@ -512,7 +513,7 @@ def train(
         dynamic_ncols=True,
     )
 
-    with bar, _gentle_interrupt() as interrupted:
+    with _gentle_interrupt() as interrupted, bar() as bar:  # who sees the bar can interrupt gently
         while progress.step < config.steps:
             step = progress.step
             for group in optimiser.param_groups:

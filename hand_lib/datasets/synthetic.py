@@ -63,18 +63,20 @@ def load_synthetic(
     spans = [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
     job = {"split": split, "size": size, "scene": scene, "seed": seed}
 
-    with cache.lock(folder, waiting_for=f"rendering {split} hands"):
-        cache.remove_leftovers(folder)
-        shards = {span: _read_shard(folder, span, size) for span in spans}
-        missing = [span for span, shard in shards.items() if shard is None]
-        if missing:
-            _render_shards(folder, missing, job, workers)
-            for span in missing:
-                shards[span] = _read_shard(folder, span, size)
-                if shards[span] is None:
-                    raise HandLibError(
-                        f"cannot read {_shard_path(folder, span)} right after writing it: is the disk sound?"
-                    )
+    shards = {span: _read_shard(folder, span, size) for span in spans}
+    if any(shard is None for shard in shards.values()):
+        with cache.lock(folder, waiting_for=f"rendering {split} hands"):
+            cache.remove_leftovers(folder)
+            # Another process may have rendered them meanwhile.
+            shards = {span: shard or _read_shard(folder, span, size) for span, shard in shards.items()}
+            missing = [span for span, shard in shards.items() if shard is None]
+            if missing:
+                _render_shards(folder, missing, job, workers)
+        for span in missing:
+            shards[span] = _read_shard(folder, span, size)
+            if shards[span] is None:
+                path = _shard_path(folder, span)
+                raise HandLibError(f"cannot read {path} right after writing it: is the disk sound?")
     return Samples.concat([shards[span] for span in spans])
 
 
@@ -108,7 +110,7 @@ def _read_shard(folder: Path, span: tuple[int, int], size: int) -> Samples | Non
         except HandLibError as error:
             print(f"{error}; rendering these images again", file=sys.stderr, flush=True)
             with cache.readable_errors(path, "delete"):
-                path.unlink()
+                path.unlink(missing_ok=True)
     return None
 
 
