@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kornia.geometry import subpix
 
 from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.refinement import draw_heatmaps
@@ -71,7 +72,6 @@ def test_soft_argmax_reads_back_what_the_heatmaps_of_equation_6_draw(u, v):
 
 
 def test_soft_argmax_agrees_with_kornia():
-    subpix = pytest.importorskip("kornia.geometry.subpix")
     logits = 3 * torch.randn(2, 21, 6, 10, generator=torch.Generator().manual_seed(0))
     maps = torch.stack([logits, torch.zeros_like(logits)], dim=2)
     expected = subpix.spatial_expectation2d(subpix.spatial_softmax2d(logits), normalized_coordinates=True)

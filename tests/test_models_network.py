@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -151,8 +152,6 @@ def test_the_compiled_network_gives_what_the_eager_one_gives(name):
 @pytest.mark.parametrize("name", ["afr", "pooled", "refine-hdr", "heatmap25d"])
 @pytest.mark.filterwarnings("ignore")
 def test_the_exported_network_gives_what_the_eager_one_gives(name, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
     net = built(name)
     path = tmp_path / "hand.onnx"
     torch.onnx.export(
