@@ -1,0 +1,137 @@
+"""Tables of the ladder say what the runs say: means over seeds, signs of differences, and the paper's order."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from hand_lib.experiments import Comparison
+from hand_lib.figures import ladder
+from hand_lib.models.counting import count
+from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.skeleton import TIPS
+
+
+def compared(a: str, b: str, per_seed: tuple[float, ...], *, half: float = 0.1) -> Comparison:
+    difference = sum(per_seed) / len(per_seed)
+    return Comparison(
+        difference=difference,
+        low=difference - half,
+        high=difference + half,
+        confidence=0.95,
+        per_seed=per_seed,
+        seeds=tuple(range(len(per_seed))),
+        images=50,
+        names=(a, b),
+    )
+
+
+def run_of(row: str, seed: int, epe: float):
+    metrics = dict.fromkeys(("epe_median", "epe_visible", "pa_epe_mean", "auc_20_50"), 1.0) | {"epe_mean": epe}
+    record = {
+        "row": row,
+        "seed": seed,
+        "profile": "quick",
+        "metrics": metrics,
+        "constant_prediction": metrics | {"epe_mean": 40.0},
+    }
+    return SimpleNamespace(record=record, errors=torch.full((4, 21), epe))
+
+
+def test_every_row_has_a_short_title_of_its_own():
+    titles = [ladder.title(row) for row in ROWS]
+    assert len(set(titles)) == len(ROWS) and set(ladder.TITLES) == {"constant", *ROWS}
+    assert ladder.title("maps-shared-narrow") == "maps-shared-narrow"
+
+
+def test_rows_stand_in_the_order_given_under_the_constant_beside_the_paper():
+    runs = {"maps": [run_of("maps", 0, 20.0), run_of("maps", 1, 22.0)], "fr": [run_of("fr", 0, 30.0)]}
+    table = ladder.rows_table(runs)
+    assert [line[0] for line in table.rows] == ["constant prediction", "maps", "FR"]
+    assert [line[1] for line in table.rows] == ["40.00", "21.00 ± 1.41", "30.00"]
+    assert [line[-1] for line in table.rows] == ["–", "12.21", "14.90"]
+    assert "not comparable" in table.header[-1] and "quick" in table.note
+    torch.testing.assert_close(ladder.seed_mean(runs["maps"]), torch.full((4, 21), 21.0))
+
+
+def test_nothing_recorded_gives_no_table(monkeypatch):
+    monkeypatch.setattr(ladder, "records", lambda profile, row: [])
+    assert ladder.recorded_table(["fr", "afr"]) is None
+
+
+def test_only_current_records_of_the_profiles_own_start_are_shown(monkeypatch):
+    def record(row: str, epe: float, **changes):
+        made = run_of(row, 0, epe).record | {
+            "imagenet": False,
+            "device": "a GPU",
+            "decides": {"network": {"depth": 18}},
+        }
+        return made | changes
+
+    kept = {
+        "fr": [record("fr", 12.0), record("fr", 1.0, imagenet=True), record("fr", 2.0, old=True)],
+        "afr": [record("afr", 11.0), record("afr", 3.0, decides={"network": {"depth": 50}})],
+    }
+    monkeypatch.setattr(ladder, "records", lambda profile, row: kept[row])
+    monkeypatch.setattr(ladder, "is_current", lambda record: "old" not in record)
+    table = ladder.recorded_table(["fr", "afr"])
+    assert [line[1] for line in table.rows] == ["40.00", "12.00", "11.00"]
+    assert "full" in table.note and "a GPU" in table.note
+
+
+def test_the_papers_difference_is_taken_the_same_way_round():
+    assert ladder.printed_difference(compared("maps", "fr", (-1.0,))) == -2.69  # Table 1, ID-1 to ID-5
+    assert ladder.printed_difference(compared("fr", "maps", (-1.0,))) == 2.69
+    assert ladder.printed_difference(compared("multihead-2x8", "multihead", (-1.0,))) is None
+
+
+def test_differences_of_fewer_seeds_leave_gaps():
+    table = ladder.differences_table([compared("maps", "fr", (-1.0, -3.0)), compared("mine", "maps", (0.25,))])
+    assert table.rows[0] == ("maps − FR", "-2.00", "-2.10 to -1.90", "-1.00", "-3.00", "-2.69")
+    assert table.rows[1] == ("mine − maps", "+0.25", "+0.15 to +0.35", "+0.25", "–", "–")
+    assert table.header[3:5] == ("seed 0", "seed 1")
+
+
+@pytest.mark.parametrize(
+    ("comparison", "says"),
+    [
+        (compared("maps", "fr", (-1.0, -2.0)), "*maps* is better than *FR*, by 1.50 mm, the same way round"),
+        (compared("maps", "fr", (1.0, 2.0)), "*FR* is better than *maps*, by 1.50 mm. **This contradicts"),
+        (compared("maps", "fr", (1.0, -2.0)), "leave the sign open"),  # the seeds disagree
+        (compared("maps", "fr", (-1.0, -2.0), half=3.0), "leave the sign open"),  # the interval holds 0
+        (compared("mine", "fr", (-1.0, -2.0)), "*mine* is better than *FR*, by 1.50 mm."),
+        (compared("maps", "fr", (-1.0,)), "one seed, which settles little"),
+    ],
+)
+def test_a_verdict_follows_from_sign_interval_and_seeds(comparison, says):
+    assert says in ladder.verdict(comparison)
+    assert ladder.contradicts(comparison) == ("contradicts" in ladder.verdict(comparison))
+    assert says in ladder.verdicts([comparison], "quick")
+    assert says not in ladder.verdicts([comparison], "smoke")
+
+
+def test_errors_are_split_by_visibility_and_by_joint():
+    errors = torch.full((3, 21), 10.0)
+    errors[:, list(TIPS)] = 30.0
+    visible = torch.ones(3, 21, dtype=torch.bool)
+    visible[:, TIPS[0]] = False
+    line = ladder.split_table({"a": errors}, visible).rows[0]
+    assert line == ("a", f"{(16 * 10 + 4 * 30) / 20:.2f}", "30.00", "30.00", "10.00")
+
+
+def test_costs_are_the_counted_ones_and_the_papers_stand_where_it_prints_them():
+    size = NetworkSize(depth=50)
+    rows = ladder.cost_table(["maps", "multihead"], {"large": size}).rows
+    with torch.device("meta"):
+        n = count(ROWS["maps"].build(size), 256)
+    assert rows[0] == (
+        "maps, large",
+        f"{n.params / 1e6:.2f} M",
+        f"{n.head_params / 1e6:.2f} M",
+        f"{n.macs / 1e9:.3f} G",
+        f"{n.head_macs / 1e9:.4f} G",
+        "–",
+    )
+    assert rows[1][-1] == "5.4 M, 0.2 G"
