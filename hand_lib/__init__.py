@@ -1,2 +1,1 @@
 """Joint by Joint: 3D hand pose from one colour image, every rung of two papers, small enough to read."""
-
