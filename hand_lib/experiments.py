@@ -337,8 +337,8 @@ def source_hash(row: str | Row, network: NetworkSize) -> str:
     and only from the modules that this row's network uses, so that a new row leaves the others' runs alone.
     """
     build = get_row(row).build
-    with torch.device("meta"):
-        model = build(network)
+    # On the CPU: random initialisation on the meta device makes torch load its compiler, which takes seconds.
+    model = training.build_seeded(lambda: build(network), 0)
     shapes = [(name, tuple(tensor.shape)) for name, tensor in model.state_dict().items()]
     used = {type(module).__module__ for module in model.modules()}
     modules = _with_imports({name for name in used if name.startswith("hand_lib.")}) | set(_TRAINING_MODULES)
@@ -636,8 +636,7 @@ def make_record(
     ``metrics`` are those of :func:`hand_lib.metrics.summarise` on the whole evaluation set, in millimetres, and
     ``constant_prediction`` the same metrics for the mean training target.
     """
-    with torch.device("meta"):
-        counts = count_model(planned.row.build(planned.network), planned.network.image_size)
+    counts = count_model(planned.build(), planned.network.image_size)
     commit, changed = _commit()
     return {
         "format": RECORD_FORMAT,
