@@ -473,12 +473,21 @@ def test_runs_that_cannot_be_paired(tmp_path):
 WITHOUT = """
 import sys
 
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+from importlib.machinery import PathFinder
 
-sys.meta_path.insert(0, Missing())
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *more: None if name.partition(".")[0] in {blocked} else find(name, *more)
+
+import importlib.metadata as metadata
+
+known = metadata.distribution
+
+def distribution(name):  # libraries ask here what is installed
+    if name in {blocked}:
+        raise metadata.PackageNotFoundError(name)
+    return known(name)
+
+metadata.distribution = distribution
 import hand_lib.experiments as experiments, hand_lib.__main__ as command_line, hand_lib.training as training
 import hand_lib.models.counting, hand_lib.datasets.synthetic
 assert command_line.main(["models", "--backbone", "resnet18", "--size", "64"]) == 0
