@@ -109,7 +109,7 @@ def test_a_verdict_follows_from_sign_interval_and_seeds(comparison, says):
     assert says in ladder.verdict(comparison)
     assert ladder.contradicts(comparison) == ("contradicts" in ladder.verdict(comparison))
     assert says in ladder.verdicts([comparison], "quick")
-    assert says not in ladder.verdicts([comparison], "smoke")
+    assert says not in ladder.verdicts([comparison], "smoke") and says in ladder.follows(f"{says}.", "full")
 
 
 def test_errors_are_split_by_visibility_and_by_joint():

@@ -138,9 +138,12 @@ def verdict(comparison: Comparison) -> str:
 
 def verdicts(comparisons: Sequence[Comparison], profile: str) -> str:
     """The verdicts as a Markdown list; in ``smoke`` a sentence that nothing follows."""
-    if profile == "smoke":
-        return "In the smoke profile nothing follows from these numbers."
-    return "\n".join(f"- {verdict(comparison)}" for comparison in comparisons)
+    return follows("\n".join(f"- {verdict(comparison)}" for comparison in comparisons), profile)
+
+
+def follows(text: str, profile: str) -> str:
+    """A conclusion drawn from runs, as it is; in ``smoke`` a sentence that there is none."""
+    return "In the smoke profile nothing follows from these numbers." if profile == "smoke" else text
 
 
 def contradicts(comparison: Comparison) -> bool:
