@@ -1,0 +1,164 @@
+"""The JAR paper's Tables 1 and 2 whole: this book's figures, and the paper's in columns of their own."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from hand_lib.experiments import Comparison, Run, compare
+from hand_lib.figures.ladder import title
+from hand_lib.figures.tables import Table, mean_and_spread
+from hand_lib.models.backbone import LAYOUTS
+from hand_lib.models.counting import count
+from hand_lib.models.rows import ROWS, NetworkSize
+
+# "The row before" in Table 1. ID-2 to ID-4 (averages) and ID-5 to ID-7 (maps) are two branches, both from FR.
+BEFORE: Mapping[str, str] = {
+    "afr": "fr",
+    "pooled": "afr",
+    "pooled-shared": "pooled",
+    "maps": "fr",
+    "maps-shared": "maps",
+    "multihead": "maps-shared",
+    "refine-h": "multihead",
+    "refine-hd": "refine-h",
+    "refine-hdr": "refine-hd",
+    "refine-hdr-3": "refine-hdr",
+}
+TABLE_1 = ("fr", *BEFORE)
+TABLE_2 = ("heatmap25d", "afr", "multihead")
+NOT_COMPARABLE = "(not comparable)"
+
+
+def before_pairs(runs: Mapping[str, Sequence[Run]]) -> dict[str, Comparison]:
+    """Each row of Table 1 against the row before it, paired by the seeds that both have; rows without one are left out.
+
+    Args:
+        runs: for each row's name its runs, one a seed.
+    """
+    by_seed = {row: {run.record["seed"]: run for run in members} for row, members in runs.items()}
+    pairs = {}
+    for row, before in BEFORE.items():
+        seeds = sorted(by_seed.get(row, {}).keys() & by_seed.get(before, {}).keys())
+        if seeds:
+            pairs[row] = compare([by_seed[row][seed] for seed in seeds], [by_seed[before][seed] for seed in seeds])
+    return pairs
+
+
+def table_1(
+    records: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparison] | None = None, *, note: str = ""
+) -> Table:
+    """All of Table 1, also the rows that no record has.
+
+    Args:
+        records: of one profile, one a row and seed.
+        comparisons: of a row with the row before, as :func:`before_pairs` makes them. Without one the difference is
+            that of the records' means over the seeds that both rows have, and has no interval: a record holds no
+            error of single hands.
+        note: under the table.
+    """
+    comparisons = comparisons or {}
+    epe = {row: {r["seed"]: r["metrics"]["epe_mean"] for r in records if r["row"] == row} for row in TABLE_1}
+    lines = []
+    for row in TABLE_1:
+        printed, before = ROWS[row].paper, BEFORE.get(row)
+        auc = [r["metrics"]["auc_20_50"] for r in records if r["row"] == row]
+        difference, interval = _difference(epe, row, comparisons)
+        lines.append(
+            (
+                ROWS[row].table_id,
+                title(row),
+                mean_and_spread(list(epe[row].values()), digits=2),
+                mean_and_spread(auc, digits=3),
+                str(len(epe[row])),
+                f"{ROWS[before].table_id}" if before else "–",
+                difference,
+                interval,
+                f"{printed.epe[18]:.2f}",
+                f"{printed.auc:.3f}",
+                f"{printed.epe[18] - ROWS[before].paper.epe[18]:+.2f}" if before else "–",
+            )
+        )
+    header = (
+        "",
+        "row",
+        "EPE, mm",
+        "AUC 20–50",
+        "n",
+        "row before",
+        "difference, mm",
+        "95 % interval",
+        f"paper's EPE, RHD {NOT_COMPARABLE}",
+        f"paper's AUC {NOT_COMPARABLE}",
+        f"paper's difference {NOT_COMPARABLE}",
+    )
+    return Table(header, tuple(lines), note)
+
+
+def _difference(
+    epe: Mapping[str, Mapping[int, float]], row: str, comparisons: Mapping[str, Comparison]
+) -> tuple[str, str]:
+    """Row minus the row before, and its interval, as text."""
+    if row in comparisons:
+        found = comparisons[row]
+        return f"{found.difference:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}"
+    before = BEFORE.get(row)
+    seeds = epe[row].keys() & epe[before].keys() if before else ()
+    if not seeds:
+        return "–", "–"
+    return f"{statistics.fmean(epe[row][seed] - epe[before][seed] for seed in seeds):+.2f}", "–"
+
+
+def table_2(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
+    """All of Table 2: three methods with five backbones, also those that no record has; sizes as built at 256 px.
+
+    Args:
+        records: of one profile, one a row, backbone and seed.
+        note: under the table.
+    """
+    lines = []
+    for row in TABLE_2:
+        for depth in LAYOUTS:
+            size = NetworkSize(depth=depth)
+            with torch.device("meta"):  # shapes only
+                n = count(ROWS[row].build(size), size.image_size)
+            own = [
+                r["metrics"]["epe_mean"] for r in records if r["row"] == row and r["backbone"] == f"resnet{depth}"
+            ]
+            paper = ROWS[row].paper.at(size)
+            macs = f"{n.macs / 1e9:.1f} G ({n.head_macs / 1e9:.2f})"
+            if n.head_macs_output_grid != n.head_macs:
+                on_output = n.macs - n.head_macs + n.head_macs_output_grid
+                macs += f"; on the output grid {on_output / 1e9:.1f} ({n.head_macs_output_grid / 1e9:.2f})"
+            lines.append(
+                (
+                    f"{title(row)}, R-{depth}",
+                    mean_and_spread(own, digits=2) if own else "not recorded",
+                    str(len(own)),
+                    f"{n.params / 1e6:.1f} M ({n.head_params / 1e6:.1f})",
+                    macs,
+                    f"{paper['epe']:.2f}",
+                    "–" if paper["params"] is None else f"{paper['params']} M ({paper['head_params']})",
+                    "–" if paper["macs"] is None else f"{paper['macs']} G ({paper['head_macs']})",
+                )
+            )
+    header = (
+        "method, backbone",
+        "EPE, mm",
+        "n",
+        "parameters (of the head)",
+        "multiply-adds (of the head)",
+        f"paper's EPE, RHD {NOT_COMPARABLE}",
+        "paper's parameters",
+        "paper's FLOPs",
+    )
+    return Table(header, tuple(lines), note)
+
+
+def not_recorded(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What Table 2 lacks, as "2.5D detection, R-34"."""
+    have = {(r["row"], r["backbone"]) for r in records}
+    return [f"{title(row)}, R-{depth}" for row in TABLE_2 for depth in LAYOUTS if (row, f"resnet{depth}") not in have]
