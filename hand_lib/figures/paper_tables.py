@@ -125,9 +125,7 @@ def table_2(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
             size = NetworkSize(depth=depth)
             with torch.device("meta"):  # shapes only
                 n = count(ROWS[row].build(size), size.image_size)
-            own = [
-                r["metrics"]["epe_mean"] for r in records if r["row"] == row and r["backbone"] == f"resnet{depth}"
-            ]
+            own = [r["metrics"]["epe_mean"] for r in records if r["row"] == row and r["backbone"] == f"resnet{depth}"]
             paper = ROWS[row].paper.at(size)
             macs = f"{n.macs / 1e9:.1f} G ({n.head_macs / 1e9:.2f})"
             if n.head_macs_output_grid != n.head_macs:

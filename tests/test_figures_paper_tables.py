@@ -1,0 +1,87 @@
+"""The paper's tables whole: every row, the paper's order of rows, means and differences of what was given."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from hand_lib.experiments import Comparison
+from hand_lib.figures import paper_tables
+from hand_lib.figures.paper_tables import BEFORE, TABLE_1, TABLE_2, before_pairs, not_recorded, table_1, table_2
+from hand_lib.models.rows import ROWS
+
+
+def record(row: str, seed: int, epe: float, backbone: str = "resnet18") -> dict:
+    return {"row": row, "seed": seed, "backbone": backbone, "metrics": {"epe_mean": epe, "auc_20_50": epe / 100}}
+
+
+def comparison(difference: float) -> Comparison:
+    return Comparison(
+        difference=difference,
+        low=difference - 0.5,
+        high=difference + 0.5,
+        confidence=0.95,
+        per_seed=(difference,),
+        seeds=(0,),
+        images=9,
+        names=("a", "b"),
+    )
+
+
+def test_table_1_has_the_papers_eleven_rows_and_printed_steps():
+    table = table_1([])
+    assert [line[0] for line in table.rows] == [f"ID-{i}" for i in range(1, 12)]
+    assert [ROWS[row].table_id for row in TABLE_1] == [line[0] for line in table.rows]
+    steps = {line[0]: line[-1] for line in table.rows}
+    # The text's own: 2.69 mm from ID-1 to ID-5, then 0.11, 0.42, 0.38, 0.11, 0.22, 0.1.
+    assert [steps[f"ID-{i}"] for i in range(5, 12)] == ["-2.69", "-0.11", "-0.42", "-0.38", "-0.11", "-0.22", "-0.10"]
+    assert all(line[2:8] == ("–", "–", "0", line[5], "–", "–") for line in table.rows)
+    assert sum("not comparable" in title for title in table.header) == 3
+
+
+def test_rows_come_after_those_that_they_build_on():
+    assert all(TABLE_1.index(before) < TABLE_1.index(row) for row, before in BEFORE.items())
+    assert BEFORE["maps"] == "fr" and BEFORE["pooled"] == "afr"
+
+
+def test_table_1_averages_seeds_and_takes_differences_over_common_seeds():
+    given = [record("fr", 0, 30.0), record("fr", 1, 34.0), record("afr", 0, 20.0), record("maps", 2, 1.0)]
+    lines = {line[0]: line for line in table_1(given).rows}
+    assert lines["ID-1"][2:5] == ("32.00 ± 2.83", "0.320 ± 0.028", "2")
+    assert lines["ID-2"][5:8] == ("ID-1", "-10.00", "–")  # seed 0 alone
+    assert lines["ID-5"][6] == "–"  # no seed in common
+    with_interval = {line[0]: line for line in table_1(given, {"afr": comparison(-9.0)}).rows}
+    assert with_interval["ID-2"][6:8] == ("-9.00", "-9.50 to -8.50")
+
+
+def test_pairs_are_made_of_common_seeds(monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    monkeypatch.setattr(paper_tables, "compare", lambda a, b: seen.append((a, b)) or comparison(0.0))
+
+    def run(row: str, seed: int):
+        return SimpleNamespace(record={"row": row, "seed": seed})
+
+    runs = {row: [run(row, seed) for seed in (0, 1)] for row in ("fr", "afr")}
+    runs["pooled"] = [run("pooled", 1)]
+    runs["refine-h"] = [run("refine-h", 0)]  # its row before is missing
+    assert set(before_pairs(runs)) == {"afr", "pooled"}
+    assert [[r.record["seed"] for r in a] for a, _ in seen] == [[0, 1], [1]]
+    assert [r.record["row"] for r in seen[1][1]] == ["afr"]
+
+
+def test_table_2_has_every_backbone_and_says_what_is_not_recorded():
+    given = [record("afr", 0, 12.0, "resnet50"), record("afr", 1, 14.0, "resnet50")]
+    table = table_2(given)
+    assert len(table.rows) == len(TABLE_2) * 5
+    lines = {line[0]: line for line in table.rows}
+    assert lines["AFR, R-50"][1:3] == ("13.00 ± 1.41", "2")
+    assert lines["AFR, R-50"][-3:] == ("12.46", "32.0 M (8.5)", "5.6 G (0.2)")
+    assert sum(line[1] == "not recorded" for line in table.rows) == 14
+    assert len(not_recorded(given)) == 14 and "AFR, R-50" not in not_recorded(given)
+
+
+def test_table_2_counts_the_rival_both_ways():
+    (line,) = (line for line in table_2([]).rows if line[0] == "2.5D detection, R-50")
+    assert line[3:5] == ("34.0 M (10.5)", "7.3 G (1.92); on the output grid 12.9 (7.56)")
+    assert line[-1] == "12.9 G (7.6)"
