@@ -180,7 +180,7 @@ class Benchmark(Generic[Settings]):
     def record(self, settings: Settings, *, device: torch.device, timing: Timing) -> dict[str, Any]:
         """Measure, and say in plain JSON what was measured, how and on what."""
         before = load_average()
-        commit, changed = experiments._commit()  # of the code that is loaded; the checkout may change meanwhile
+        commit, changed = experiments.commit_of_code()  # of the code that is loaded; the checkout may change meanwhile
         lines = self.measure(settings, device, timing)
         return {
             "format": RECORD_FORMAT,
@@ -195,7 +195,7 @@ class Benchmark(Generic[Settings]):
                 "after": load_average(),
             },  # of the last minute; 1 is this benchmark's own
             "cores": os.cpu_count(),
-            "libraries": experiments._libraries(),
+            "libraries": experiments.library_versions(),
             "commit": commit,
             "uncommitted_changes": changed,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),

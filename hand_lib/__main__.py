@@ -127,10 +127,11 @@ def show_models(args: argparse.Namespace) -> int:
 def train_rows(args: argparse.Namespace) -> int:
     """Train one row after the other, each with every seed."""
     from hand_lib import cache, experiments
+    from hand_lib.models.rows import ROWS
 
     profile = experiments.get_profile(args.profile)
     if args.missing == bool(args.rows):
-        raise HandLibError(f"name rows to train, or --missing: rows are {', '.join(experiments.ROWS)}")
+        raise HandLibError(f"name rows to train, or --missing: rows are {', '.join(ROWS)}")
     if args.budget is not None and args.budget <= 0:
         raise HandLibError(f"--budget {args.budget:g} leaves no time: give seconds above 0")
     deadline = experiments.stop_time(args.budget)
@@ -188,8 +189,9 @@ def _summary(record: dict[str, Any]) -> str:
 def evaluate_run(args: argparse.Namespace) -> int:
     """Measure a run of the cache, or a checkpoint file."""
     from hand_lib import experiments
+    from hand_lib.models.rows import ROWS
 
-    if args.what in experiments.ROWS:
+    if args.what in ROWS:
         profile = args.profile or "quick"
         planned = experiments.plan(
             args.what,
@@ -206,7 +208,7 @@ def evaluate_run(args: argparse.Namespace) -> int:
     else:
         path = Path(args.what)
         if not path.exists() and path.suffix != ".safetensors":
-            raise choose("row, and no file,", args.what, experiments.ROWS)
+            raise choose("row, and no file,", args.what, ROWS)
     result = experiments.evaluate_checkpoint(path, profile=args.profile, device=args.device)
     if args.json:
         print(json.dumps(result, indent=1))

@@ -9,6 +9,7 @@ committed, under :func:`results_dir`. A file appears under its own name only whe
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import sys
@@ -211,3 +212,9 @@ def _checksum(tensors: Mapping[str, Tensor]) -> int:
         if tensor.numel():
             checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), checksum)
     return checksum
+
+
+def sha256(path: Path | str) -> str:
+    """The SHA-256 of a file's bytes, as hexadecimal digits. Raises HandLibError where it cannot be read."""
+    with readable_errors(path, "read"), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

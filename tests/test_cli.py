@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from hand_lib import cache, experiments
+from hand_lib import cache, experiments, training
 from hand_lib.__main__ import main
 from hand_lib.datasets.augmentation import GENTLE
 from hand_lib.experiments import PROFILES, Profile
@@ -177,7 +178,7 @@ def test_train_records_evaluate_measures_results_shows(capsys):
 
 
 def test_smoke_is_never_recorded_by_itself(monkeypatch, capsys, tmp_path):
-    monkeypatch.setitem(PROFILES, "smoke", experiments.replace(TINY, name="smoke"))
+    monkeypatch.setitem(PROFILES, "smoke", replace(TINY, name="smoke"))
     before = set(cache.results_dir().rglob("*.json"))
     assert main(["train", "afr", "--profile", "smoke", "--device", "cpu"]) == 0
     assert set(cache.results_dir().rglob("*.json")) == before
@@ -192,13 +193,13 @@ def test_the_budget_stops_inside_and_between_rows_and_is_resumable(capsys, monke
 
     clock = time.monotonic
     monkeypatch.setattr(experiments, "stop_time", lambda budget: clock() + 0.3)
-    train = experiments.training.train
+    train = training.train
 
     def slow_start(*arguments, **options):  # the time runs out while the first row is under way
         time.sleep(0.5)
         return train(*arguments, **options)
 
-    monkeypatch.setattr(experiments.training, "train", slow_start)
+    monkeypatch.setattr(training, "train", slow_start)
     assert main([*command, "--budget", "5"]) == 0
     assert "stopped at step 1 of 4" in capsys.readouterr().out
     assert not list(tmp_path.rglob("*.json"))

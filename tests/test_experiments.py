@@ -19,7 +19,7 @@ import torch
 from hand_lib import cache, experiments, training
 from hand_lib.datasets.augmentation import GENTLE, crop
 from hand_lib.errors import HandLibError
-from hand_lib.experiments import PROFILES, Profile, Run, compare, plan, run
+from hand_lib.experiments import PROFILES, Profile, Run, compare, estimates, plan, planning, run, runs
 from hand_lib.metrics import summarise
 from hand_lib.models.rows import ROWS, NetworkSize, multi_head_row
 from hand_lib.synthetic import EASY
@@ -108,7 +108,7 @@ def test_the_key_follows_everything_that_decides(monkeypatch):
         replace(base, source="another"),
         replace(base, config=replace(base.config, precision="another")),
     ]
-    monkeypatch.setattr(experiments, "DATA_VERSION", "another")
+    monkeypatch.setattr(planning, "DATA_VERSION", "another")
     others.append(plan("afr", profile="tiny", device="cpu"))
     keys = {base.key, *(other.key for other in others)}
     assert len(keys) == len(others) + 1
@@ -132,7 +132,7 @@ def step(w, g):
 
 
 def test_comments_docstrings_and_layout_do_not_retrain_but_code_does():
-    plain = experiments._plain
+    plain = planning._plain
     same = (
         CODE.replace("# a comment", "")
         .replace("What it does.", "Other words.")
@@ -146,28 +146,26 @@ def test_comments_docstrings_and_layout_do_not_retrain_but_code_does():
 
 def test_the_hash_covers_the_network_the_loop_and_the_augmentation(monkeypatch):
     """Change one module's text at a time: those that decide the weights change the hash, others do not."""
-    read = experiments._source
-    hash_now = lambda: experiments.source_hash.__wrapped__("afr", TINY.network)  # noqa: E731
+    read = planning._source
+    hash_now = lambda: planning.source_hash.__wrapped__("afr", TINY.network)  # noqa: E731
     before = hash_now()
 
     def with_change_in(module):
-        monkeypatch.setattr(
-            experiments, "_source", lambda name: read(name) + ("\nCHANGED()\n" if name == module else "")
-        )
+        monkeypatch.setattr(planning, "_source", lambda name: read(name) + ("\nCHANGED()\n" if name == module else ""))
         return hash_now()
 
     decide = ("models.backbone", "models.decoders", "models.network", "models.representations", "training")
     for module in (*decide, "datasets.augmentation", "camera", "skeleton", "samples"):
         assert with_change_in(f"hand_lib.{module}") != before, module
-    for module in ("metrics", "experiments", "figures.style", "models.counting"):
+    for module in ("metrics", "experiments.runs", "figures.style", "models.counting"):
         assert with_change_in(f"hand_lib.{module}") == before, module
 
 
 def test_a_new_row_leaves_the_others_alone(monkeypatch):
-    before = experiments.source_hash.__wrapped__("afr", TINY.network)
+    before = planning.source_hash.__wrapped__("afr", TINY.network)
     monkeypatch.setitem(ROWS, "new", replace(ROWS["fr"], name="new"))
-    assert experiments.source_hash.__wrapped__("afr", TINY.network) == before
-    assert experiments.source_hash.__wrapped__("fr", TINY.network) != before
+    assert planning.source_hash.__wrapped__("afr", TINY.network) == before
+    assert planning.source_hash.__wrapped__("fr", TINY.network) != before
 
 
 def test_a_row_of_no_table_is_run_and_kept_under_its_own_name(trainings):
@@ -186,7 +184,7 @@ def test_imagenet_s_weights_start_the_backbone_and_change_the_key(monkeypatch):
         **plan("fr", profile=wide, seed=50, device="cpu").build().backbone.state_dict(),
         "fc.bias": torch.zeros(1),
     }
-    monkeypatch.setattr(experiments, "load_imagenet", lambda depth, *, folder: weights)
+    monkeypatch.setattr(planning, "load_imagenet", lambda depth, *, folder: weights)
     random, given = (plan("afr", profile=wide, device="cpu", imagenet=flag) for flag in (False, True))
     assert given.key != random.key and given.name == "afr-imagenet-s0"
     start, head = given.start(), random.start()
@@ -196,7 +194,7 @@ def test_imagenet_s_weights_start_the_backbone_and_change_the_key(monkeypatch):
     with pytest.raises(HandLibError, match="width 64"):
         plan("afr", profile="tiny", device="cpu", imagenet=True)
     # Without a network: the library warns and gives none, and the run is planned, kept and recorded as a random start.
-    monkeypatch.setattr(experiments, "load_imagenet", lambda depth, *, folder: None)
+    monkeypatch.setattr(planning, "load_imagenet", lambda depth, *, folder: None)
     assert plan("afr", profile=wide, device="cpu", imagenet=True).key == random.key
 
 
@@ -277,8 +275,8 @@ def test_two_that_ask_at_once_train_once(trainings):
 def test_new_measuring_code_measures_again_without_training(monkeypatch, trainings):
     before = tiny()
     trainings.clear()
-    monkeypatch.setattr(experiments, "evaluation_hash", lambda: "another")
-    monkeypatch.setattr(experiments, "summarise", lambda *arguments: {**summarise(*arguments), "new": 1.0})
+    monkeypatch.setattr(runs, "evaluation_hash", lambda: "another")
+    monkeypatch.setattr(runs, "summarise", lambda *arguments: {**summarise(*arguments), "new": 1.0})
     after = tiny()
     assert trainings == [] and after.record["metrics"]["new"] == 1.0
     assert after.record["checkpoint_sha256"] == before.record["checkpoint_sha256"]
@@ -396,7 +394,7 @@ def test_the_estimate_uses_like_runs(monkeypatch):
     done = tiny(backbone="resnet34")
     cache.write_json(done.folder / "record.json", {**done.record, "seconds": 300.0, "steps": 3})
     measured = []
-    monkeypatch.setattr(experiments, "_measured_seconds", lambda *arguments: measured.append(1) or 1.0)
+    monkeypatch.setattr(estimates, "_measured_seconds", lambda *arguments: measured.append(1) or 1.0)
     assert "about 10 min" in experiments.estimate("afr", "tiny", "cpu", backbone="resnet34")
     assert not measured
     assert "about 1 s" in experiments.estimate("fr", "tiny", "cpu", backbone="resnet34")

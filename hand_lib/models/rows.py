@@ -331,7 +331,7 @@ class PaperFigures:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Row:
-    """One row of a table, or a variant of one that :func:`hand_lib.experiments.run` takes as it is.
+    """One row of a table, or a variant of one that :func:`hand_lib.experiments.runs.run` takes as it is.
 
     Attributes:
         name: as in commands, records and tables.

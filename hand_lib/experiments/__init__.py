@@ -1,0 +1,76 @@
+"""The papers' tables, run: profiles, runs kept and recorded, and their comparison.
+
+A *run* is one row of a table, trained with one seed in one profile and measured on held-out hands.
+:func:`~hand_lib.experiments.runs.run` trains it if the cache lacks it, so a row that one chapter trained is not trained
+again by the next. The key of a run holds all that decides its outcome, the code included
+(:func:`~hand_lib.experiments.planning.source_hash`); the record of a run says what came out, how, and on what. Records
+that are committed lie under ``results/`` and come from the command line only.
+"""
+
+from hand_lib.experiments.comparison import Comparison, compare
+from hand_lib.experiments.estimates import estimate, say_duration
+from hand_lib.experiments.planning import Plan, plan, source_hash
+from hand_lib.experiments.profiles import (
+    BACKBONES,
+    DATA_SEED,
+    PROFILES,
+    Profile,
+    datasets,
+    get_depth,
+    get_profile,
+    get_row,
+)
+from hand_lib.experiments.recording import (
+    RECORD_FORMAT,
+    commit_of_code,
+    device_name,
+    is_current,
+    library_versions,
+    missing,
+    record_path,
+    records,
+    write_record,
+)
+from hand_lib.experiments.runs import (
+    Run,
+    Unfinished,
+    constant_prediction,
+    evaluate_checkpoint,
+    find,
+    run,
+    stop_time,
+)
+
+__all__ = [
+    "BACKBONES",
+    "DATA_SEED",
+    "PROFILES",
+    "RECORD_FORMAT",
+    "Comparison",
+    "Plan",
+    "Profile",
+    "Run",
+    "Unfinished",
+    "commit_of_code",
+    "compare",
+    "constant_prediction",
+    "datasets",
+    "device_name",
+    "estimate",
+    "evaluate_checkpoint",
+    "find",
+    "get_depth",
+    "get_profile",
+    "get_row",
+    "is_current",
+    "library_versions",
+    "missing",
+    "plan",
+    "record_path",
+    "records",
+    "run",
+    "say_duration",
+    "source_hash",
+    "stop_time",
+    "write_record",
+]

@@ -1,0 +1,93 @@
+"""How long a training should take, said before it starts."""
+
+from __future__ import annotations
+
+import statistics
+
+import torch
+
+from hand_lib import cache, training
+from hand_lib.errors import HandLibError
+from hand_lib.experiments.planning import Plan, plan
+from hand_lib.experiments.profiles import PROFILES, Profile
+from hand_lib.experiments.recording import device_name, records
+from hand_lib.models.rows import Row
+from hand_lib.samples import Samples
+
+
+def estimate(
+    row: str | Row, profile: str | Profile = "quick", device: str | None = None, *, backbone: str | None = None
+) -> str:
+    """How long training should take and on what, for example "about 50 s on this CPU (AMD EPYC, 1 thread)".
+
+    Taken from a finished run of the same row, profile and backbone on a like device, else from a few measured steps.
+
+    Raises:
+        HandLibError: an unknown row, profile, device or backbone.
+    """
+    planned = plan(row, profile=profile, device=device, backbone=backbone)
+    where = training.choose_device(device)
+    name = device_name(where)
+    seconds = _recorded_seconds(planned, name) or _measured_seconds(planned, where)
+    kind = {"cpu": "this CPU", "cuda": "this GPU", "mps": "this GPU"}[where.type]
+    return f"about {say_duration(seconds)} on {kind} ({name})"
+
+
+def say_duration(seconds: float) -> str:
+    """A duration for people: "8 s", "50 s", "3 min", "2.5 h"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds) if seconds < 20 else round(seconds, -1)):.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _recorded_seconds(planned: Plan, device: str) -> float | None:
+    paths = (cache.cache_dir() / "runs" / planned.profile.name).glob(f"{planned.row.name}-*/record.json")
+    known = records(planned.profile.name) if planned.profile.name in PROFILES else []
+    for path in paths:
+        try:
+            known.append(cache.read_json(path))
+        except HandLibError:  # the run itself will complain
+            continue
+    like = [
+        record["seconds"] / record["steps"]
+        for record in known
+        if record["row"] == planned.row.name
+        and record["device"] == device
+        and record["processes"] == 1
+        and record["decides"]["network"] == planned.decides["network"]
+        and record["decides"]["training"]["batch_size"] == planned.config.batch_size
+    ]
+    return statistics.median(like) * planned.config.steps if like else None
+
+
+def _measured_seconds(planned: Plan, device: torch.device, steps: int = 4) -> float:
+    """The time of a few steps on noise, warmed up by one."""
+    size, batch = planned.profile.render_size, planned.config.batch_size
+    corner = torch.tensor([0.0, 0.0, size - 1, size - 1])
+    xyz = torch.rand(batch, 21, 3) * 100 + torch.tensor([-50.0, -50.0, 500.0])
+    K = torch.tensor([[2.0 * size, 0, size / 2], [0, 2.0 * size, size / 2], [0, 0, 1]])
+    noise = Samples(
+        images=torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8),
+        uv=torch.zeros(batch, 21, 2),
+        xyz=xyz,
+        visible=torch.ones(batch, 21, dtype=torch.bool),
+        K=K.expand(batch, 3, 3).contiguous(),
+        right=torch.ones(batch, dtype=torch.bool),
+        box=corner.expand(batch, 4).contiguous(),
+    )
+    batches = training.Batches(noise.to(device), planned.config)
+    model = planned.build().to(device, memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(model.parameters(), fused=device.type in ("cpu", "cuda"))
+    began = 0.0
+    for step in range(steps + 1):
+        if step == 1:
+            began = training.now(device)
+        images, targets = batches(step)
+        with torch.autocast(device.type, torch.bfloat16, enabled=planned.config.precision == "bf16-mixed"):
+            stages = model.stages(images)
+        optimiser.zero_grad()
+        training.l1_of_stages(stages, targets).sum().backward()
+        optimiser.step()
+    return (training.now(device) - began) / steps * planned.config.steps

@@ -1,0 +1,162 @@
+"""How much of everything: the profiles, and the data they stand on."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from hand_lib.datasets.augmentation import GENTLE, JAR, Augmentation
+from hand_lib.datasets.synthetic import load_synthetic
+from hand_lib.errors import choose
+from hand_lib.models.backbone import LAYOUTS
+from hand_lib.models.rows import ROWS, NetworkSize, Row
+from hand_lib.samples import Samples
+from hand_lib.synthetic import EASY, WIDE, SceneConfig
+from hand_lib.training import TrainingConfig
+
+DATA_SEED = 0  # of the rendered hands; a run's own seed is that of its weights, order and augmentation
+BACKBONES = {f"resnet{depth}": depth for depth in LAYOUTS}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """How much of everything: one word that a chapter takes.
+
+    Attributes:
+        name: as on the command line.
+        title: what it is for, and what its numbers may be taken for.
+        network: size of the networks.
+        training_count, evaluation_count: rendered hands.
+        render_size: side of the rendered pictures, in pixels; larger than the crop, so that a turned or shifted crop
+            has real pixels round the hand.
+        scene: what is in the pictures.
+        augmentation: of the training crops.
+        steps, batch_size: of the training.
+        seeds: those that a full set of records has, in order of importance.
+    """
+
+    name: str
+    title: str
+    network: NetworkSize
+    training_count: int
+    evaluation_count: int
+    render_size: int
+    scene: SceneConfig
+    augmentation: Augmentation
+    steps: int
+    batch_size: int
+    seeds: tuple[int, ...] = (0,)
+
+    def training_config(self, *, seed: int, precision: str) -> TrainingConfig:
+        """How this profile trains any row."""
+        return TrainingConfig(
+            steps=self.steps,
+            batch_size=self.batch_size,
+            image_size=self.network.image_size,
+            augmentation=self.augmentation,
+            precision=precision,
+            seed=seed,
+        )
+
+
+RHD_TRAINING, RHD_EVALUATION = 41_258, 2_728  # images in RHD, whose sizes the large synthetic sets have
+PAPER_EPOCHS, PAPER_BATCH = 30, 64  # JAR, section 4
+PAPER_STEPS = PAPER_EPOCHS * RHD_TRAINING // PAPER_BATCH
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="smoke",
+            title="does everything, learns nothing: its numbers are not results",
+            network=NetworkSize(depth=18, width=16, image_size=64, final_stride=1),
+            training_count=512,
+            evaluation_count=128,
+            render_size=64,
+            scene=EASY,
+            augmentation=GENTLE,
+            steps=40,
+            batch_size=16,
+        ),
+        Profile(
+            name="quick",
+            title="small networks, small pictures, palms in view: the coarse trends, within minutes on a CPU",
+            network=NetworkSize(depth=18, width=32, image_size=64, final_stride=1),
+            training_count=8192,
+            evaluation_count=1024,
+            render_size=80,
+            scene=EASY,
+            augmentation=GENTLE,
+            steps=800,
+            batch_size=32,
+            seeds=(0, 1),
+        ),
+        Profile(
+            name="full",
+            title="ResNet-18 at 128 px on as many hands as RHD has, seen from all sides: what is recorded, on one GPU",
+            network=NetworkSize(depth=18, width=64, image_size=128, final_stride=1),
+            training_count=RHD_TRAINING,
+            evaluation_count=RHD_EVALUATION,
+            render_size=160,
+            scene=WIDE,
+            augmentation=JAR,
+            steps=PAPER_STEPS,
+            batch_size=PAPER_BATCH,
+            seeds=(0, 1, 2),
+        ),
+        Profile(
+            name="paper",
+            title="the paper's protocol on synthetic hands: 256 px, published backbones, 30 epochs; takes --imagenet",
+            network=NetworkSize(depth=18, width=64, image_size=256, final_stride=2),
+            training_count=RHD_TRAINING,
+            evaluation_count=RHD_EVALUATION,
+            render_size=320,
+            scene=WIDE,
+            augmentation=JAR,
+            steps=PAPER_STEPS,
+            batch_size=PAPER_BATCH,
+            seeds=(0, 1, 2),
+        ),
+    )
+}
+
+
+def get_profile(profile: str | Profile) -> Profile:
+    """The profile of this name. Raises HandLibError that names the choices."""
+    if isinstance(profile, Profile):
+        return profile
+    if profile not in PROFILES:
+        raise choose("profile", profile, PROFILES)
+    return PROFILES[profile]
+
+
+def get_row(row: str | Row) -> Row:
+    """The row of this name, or the row itself. Raises HandLibError that names the choices."""
+    if isinstance(row, Row):
+        return row
+    if row not in ROWS:
+        raise choose("row", row, ROWS)
+    return ROWS[row]
+
+
+def get_depth(backbone: str) -> int:
+    """ "resnet50" to 50. Raises HandLibError that names the choices."""
+    if backbone not in BACKBONES:
+        raise choose("backbone", backbone, BACKBONES)
+    return BACKBONES[backbone]
+
+
+def datasets(profile: str | Profile) -> tuple[Samples, Samples]:
+    """The training and the evaluation set of a profile, rendered once (see :mod:`hand_lib.datasets.synthetic`).
+
+    They are kept in memory: treat them as read-only.
+    """
+    profile = get_profile(profile)
+    shared = {"size": profile.render_size, "scene": profile.scene, "seed": DATA_SEED}
+    return (
+        load_once(split="training", count=profile.training_count, **shared),
+        load_once(split="evaluation", count=profile.evaluation_count, **shared),
+    )
+
+
+load_once = functools.lru_cache(maxsize=2)(load_synthetic)  # a profile's two sets
