@@ -8,7 +8,18 @@ import pytest
 
 from hand_lib.experiments import Comparison
 from hand_lib.figures import paper_tables
-from hand_lib.figures.paper_tables import BEFORE, TABLE_1, TABLE_2, before_pairs, not_recorded, table_1, table_2
+from hand_lib.figures.paper_tables import (
+    BEFORE,
+    TABLE_1,
+    TABLE_2,
+    before_pairs,
+    not_recorded,
+    table_1,
+    table_1_steps,
+    table_2,
+    table_2_costs,
+    together,
+)
 from hand_lib.models.rows import ROWS
 
 
@@ -30,14 +41,15 @@ def comparison(difference: float) -> Comparison:
 
 
 def test_table_1_has_the_papers_eleven_rows_and_printed_steps():
-    table = table_1([])
+    table, steps = table_1([]), table_1_steps([])
     assert [line[0] for line in table.rows] == [f"ID-{i}" for i in range(1, 12)]
     assert [ROWS[row].table_id for row in TABLE_1] == [line[0] for line in table.rows]
-    steps = {line[0]: line[-1] for line in table.rows}
+    assert all(line[2:5] == ("–", "–", "0") for line in table.rows)
     # The text's own: 2.69 mm from ID-1 to ID-5, then 0.11, 0.42, 0.38, 0.11, 0.22, 0.1.
-    assert [steps[f"ID-{i}"] for i in range(5, 12)] == ["-2.69", "-0.11", "-0.42", "-0.38", "-0.11", "-0.22", "-0.10"]
-    assert all(line[2:8] == ("–", "–", "0", line[5], "–", "–") for line in table.rows)
-    assert sum("not comparable" in title for title in table.header) == 3
+    printed = [line[-1] for line in steps.rows][3:]
+    assert printed == ["-2.69", "-0.11", "-0.42", "-0.38", "-0.11", "-0.22", "-0.10"]
+    assert all(line[2:4] == ("–", "–") for line in steps.rows)
+    assert sum("not comparable" in title for title in (*table.header, *steps.header)) == 3
 
 
 def test_rows_come_after_those_that_they_build_on():
@@ -47,12 +59,16 @@ def test_rows_come_after_those_that_they_build_on():
 
 def test_table_1_averages_seeds_and_takes_differences_over_common_seeds():
     given = [record("fr", 0, 30.0), record("fr", 1, 34.0), record("afr", 0, 20.0), record("maps", 2, 1.0)]
-    lines = {line[0]: line for line in table_1(given).rows}
-    assert lines["ID-1"][2:5] == ("32.00 ± 2.83", "0.320 ± 0.028", "2")
-    assert lines["ID-2"][5:8] == ("ID-1", "-10.00", "–")  # seed 0 alone
-    assert lines["ID-5"][6] == "–"  # no seed in common
-    with_interval = {line[0]: line for line in table_1(given, {"afr": comparison(-9.0)}).rows}
-    assert with_interval["ID-2"][6:8] == ("-9.00", "-9.50 to -8.50")
+    assert table_1(given).rows[0][2:5] == (together("32.00 ± 2.83"), together("0.320 ± 0.028"), "2")
+    steps = {line[0]: line for line in table_1_steps(given).rows}
+    assert steps[together("ID-2 − ID-1")][2:4] == ("-10.00", "–")  # seed 0 alone
+    assert steps[together("ID-5 − ID-1")][2] == "–"  # no seed in common
+    with_interval = {line[0]: line for line in table_1_steps(given, {"afr": comparison(-9.0)}).rows}
+    assert with_interval[together("ID-2 − ID-1")][2:4] == ("-9.00", together("-9.50 to -8.50"))
+
+
+def test_no_line_breaks_inside_a_number_with_its_spread():
+    assert together("1 ± 2") == "1\u00a0±\u00a02"
 
 
 def test_pairs_are_made_of_common_seeds(monkeypatch: pytest.MonkeyPatch):
@@ -75,13 +91,18 @@ def test_table_2_has_every_backbone_and_says_what_is_not_recorded():
     table = table_2(given)
     assert len(table.rows) == len(TABLE_2) * 5
     lines = {line[0]: line for line in table.rows}
-    assert lines["AFR, R-50"][1:3] == ("13.00 ± 1.41", "2")
-    assert lines["AFR, R-50"][-3:] == ("12.46", "32.0 M (8.5)", "5.6 G (0.2)")
+    assert lines["AFR, R-50"][1:] == (together("13.00 ± 1.41"), "2", "12.46")
     assert sum(line[1] == "not recorded" for line in table.rows) == 14
     assert len(not_recorded(given)) == 14 and "AFR, R-50" not in not_recorded(given)
 
 
-def test_table_2_counts_the_rival_both_ways():
-    (line,) = (line for line in table_2([]).rows if line[0] == "2.5D detection, R-50")
-    assert line[3:5] == ("34.0 M (10.5)", "7.3 G (1.92); on the output grid 12.9 (7.56)")
-    assert line[-1] == "12.9 G (7.6)"
+def test_table_2_counts_the_rival_both_ways_and_the_printed_sizes():
+    lines = {line[0]: line[1:] for line in table_2_costs().rows}
+    assert len(lines) == len(TABLE_2) * 5
+    rival = lines[together("2.5D detection, R-50")]
+    assert rival == tuple(
+        map(together, ("34.0 M (10.5)", "7.3 G (1.9)", "12.9 G (7.6)", "34.0 M (10.5)", "12.9 G (7.6)"))
+    )
+    for name in ("AFR, R-50", "multi-head, R-50"):  # counted as printed, on either grid
+        params, macs, on_output, printed_params, printed_macs = lines[together(name)]
+        assert (params, macs, on_output) == (printed_params, printed_macs, printed_macs)

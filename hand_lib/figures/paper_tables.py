@@ -48,38 +48,25 @@ def before_pairs(runs: Mapping[str, Sequence[Run]]) -> dict[str, Comparison]:
     return pairs
 
 
-def table_1(
-    records: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparison] | None = None, *, note: str = ""
-) -> Table:
-    """All of Table 1, also the rows that no record has.
+def table_1(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
+    """All of Table 1, also the rows that no record has: errors, mean ± spread over the seeds.
 
     Args:
         records: of one profile, one a row and seed.
-        comparisons: of a row with the row before, as :func:`before_pairs` makes them. Without one the difference is
-            that of the records' means over the seeds that both rows have, and has no interval: a record holds no
-            error of single hands.
         note: under the table.
     """
-    comparisons = comparisons or {}
-    epe = {row: {r["seed"]: r["metrics"]["epe_mean"] for r in records if r["row"] == row} for row in TABLE_1}
     lines = []
     for row in TABLE_1:
-        printed, before = ROWS[row].paper, BEFORE.get(row)
-        auc = [r["metrics"]["auc_20_50"] for r in records if r["row"] == row]
-        difference, interval = _difference(epe, row, comparisons)
+        own = [record["metrics"] for record in records if record["row"] == row]
         lines.append(
             (
                 ROWS[row].table_id,
                 title(row),
-                mean_and_spread(list(epe[row].values()), digits=2),
-                mean_and_spread(auc, digits=3),
-                str(len(epe[row])),
-                f"{ROWS[before].table_id}" if before else "–",
-                difference,
-                interval,
-                f"{printed.epe[18]:.2f}",
-                f"{printed.auc:.3f}",
-                f"{printed.epe[18] - ROWS[before].paper.epe[18]:+.2f}" if before else "–",
+                together(mean_and_spread([metrics["epe_mean"] for metrics in own], digits=2)),
+                together(mean_and_spread([metrics["auc_20_50"] for metrics in own], digits=3)),
+                str(len(own)),
+                f"{ROWS[row].paper.epe[18]:.2f}",
+                f"{ROWS[row].paper.auc:.3f}",
             )
         )
     header = (
@@ -88,14 +75,51 @@ def table_1(
         "EPE, mm",
         "AUC 20–50",
         "n",
-        "row before",
-        "difference, mm",
-        "95 % interval",
         f"paper's EPE, RHD {NOT_COMPARABLE}",
         f"paper's AUC {NOT_COMPARABLE}",
-        f"paper's difference {NOT_COMPARABLE}",
     )
     return Table(header, tuple(lines), note)
+
+
+def table_1_steps(
+    records: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparison] | None = None, *, note: str = ""
+) -> Table:
+    """Each row of Table 1 minus the row before it, also the rows that no record has.
+
+    Args:
+        records: of one profile, one a row and seed.
+        comparisons: of a row with the row before, as :func:`before_pairs` makes them. Without one the difference is
+            that of the records' means over the seeds that both rows have, and has no interval: a record holds no
+            error of single hands.
+        note: under the table.
+    """
+    epe = {row: {r["seed"]: r["metrics"]["epe_mean"] for r in records if r["row"] == row} for row in TABLE_1}
+    lines = []
+    for row, before in BEFORE.items():
+        difference, interval = _difference(epe, row, comparisons or {})
+        printed = ROWS[row].paper.epe[18] - ROWS[before].paper.epe[18]
+        lines.append(
+            (
+                together(f"{ROWS[row].table_id} − {ROWS[before].table_id}"),
+                f"{title(row)} − {title(before)}",
+                difference,
+                together(interval),
+                f"{printed:+.2f}",
+            )
+        )
+    header = (
+        "",
+        "difference of EPE",
+        "mm",
+        "95 % interval",
+        f"paper's, RHD {NOT_COMPARABLE}",
+    )
+    return Table(header, tuple(lines), note)
+
+
+def together(text: str) -> str:
+    """The text with spaces at which no line breaks."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _difference(
@@ -113,7 +137,7 @@ def _difference(
 
 
 def table_2(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
-    """All of Table 2: three methods with five backbones, also those that no record has; sizes as built at 256 px.
+    """The errors of Table 2: three methods with five backbones, also those that no record has.
 
     Args:
         records: of one profile, one a row, backbone and seed.
@@ -122,34 +146,44 @@ def table_2(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
     lines = []
     for row in TABLE_2:
         for depth in LAYOUTS:
+            own = [r["metrics"]["epe_mean"] for r in records if r["row"] == row and r["backbone"] == f"resnet{depth}"]
+            shown = together(mean_and_spread(own, digits=2)) if own else "not recorded"
+            lines.append((f"{title(row)}, R-{depth}", shown, str(len(own)), f"{ROWS[row].paper.epe[depth]:.2f}"))
+    return Table(("method, backbone", "EPE, mm", "n", f"paper's EPE, RHD {NOT_COMPARABLE}"), tuple(lines), note)
+
+
+def table_2_costs(*, note: str = "") -> Table:
+    """Parameters and multiply-adds of Table 2, as built for 256 px; in brackets what comes after the backbone.
+
+    Args:
+        note: under the table.
+    """
+    lines = []
+    for row in TABLE_2:
+        for depth in LAYOUTS:
             size = NetworkSize(depth=depth)
             with torch.device("meta"):  # shapes only
                 n = count(ROWS[row].build(size), size.image_size)
-            own = [r["metrics"]["epe_mean"] for r in records if r["row"] == row and r["backbone"] == f"resnet{depth}"]
+            on_output = n.macs - n.head_macs + n.head_macs_output_grid
             paper = ROWS[row].paper.at(size)
-            macs = f"{n.macs / 1e9:.1f} G ({n.head_macs / 1e9:.2f})"
-            if n.head_macs_output_grid != n.head_macs:
-                on_output = n.macs - n.head_macs + n.head_macs_output_grid
-                macs += f"; on the output grid {on_output / 1e9:.1f} ({n.head_macs_output_grid / 1e9:.2f})"
             lines.append(
-                (
-                    f"{title(row)}, R-{depth}",
-                    mean_and_spread(own, digits=2) if own else "not recorded",
-                    str(len(own)),
-                    f"{n.params / 1e6:.1f} M ({n.head_params / 1e6:.1f})",
-                    macs,
-                    f"{paper['epe']:.2f}",
-                    "–" if paper["params"] is None else f"{paper['params']} M ({paper['head_params']})",
-                    "–" if paper["macs"] is None else f"{paper['macs']} G ({paper['head_macs']})",
+                tuple(
+                    together(cell)
+                    for cell in (
+                        f"{title(row)}, R-{depth}",
+                        f"{n.params / 1e6:.1f} M ({n.head_params / 1e6:.1f})",
+                        f"{n.macs / 1e9:.1f} G ({n.head_macs / 1e9:.1f})",
+                        f"{on_output / 1e9:.1f} G ({n.head_macs_output_grid / 1e9:.1f})",
+                        "–" if paper["params"] is None else f"{paper['params']} M ({paper['head_params']})",
+                        "–" if paper["macs"] is None else f"{paper['macs']} G ({paper['head_macs']})",
+                    )
                 )
             )
     header = (
         "method, backbone",
-        "EPE, mm",
-        "n",
-        "parameters (of the head)",
-        "multiply-adds (of the head)",
-        f"paper's EPE, RHD {NOT_COMPARABLE}",
+        "parameters",
+        "multiply-adds",
+        "the same on the output grid",
         "paper's parameters",
         "paper's FLOPs",
     )
