@@ -24,8 +24,14 @@ SESSION = Path(os.environ[_FOLDER])
 os.environ["JOINT_BY_JOINT_CACHE"] = str(SESSION / "cache")
 os.environ["JOINT_BY_JOINT_RESULTS"] = str(SESSION / "results")
 
+import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+# A shared machine is slow now and then: no deadline an example. In CI the same examples each time, so that a red run is
+# the change's doing.
+hypothesis.settings.register_profile("shared", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("shared")
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))  # tests share helpers

@@ -27,6 +27,7 @@ def test_cache_dir_follows_the_variable_then_the_checkout(monkeypatch, tmp_path)
     monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "here"))
     assert cache.cache_dir() == tmp_path / "here"
     monkeypatch.delenv(cache.CACHE_VARIABLE)
+    monkeypatch.delenv(cache.RESULTS_VARIABLE)
     monkeypatch.setattr(cache, "checkout", lambda: tmp_path)
     assert cache.cache_dir() == tmp_path / ".cache"
     assert cache.results_dir() == tmp_path / "results"
