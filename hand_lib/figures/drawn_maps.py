@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from hand_lib.figures.style import panels, show_image
+from hand_lib.figures.features import overlay_sheet
 
 
 def cell_extent(cells: tuple[int, int], pixels: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -49,30 +48,16 @@ def drawn_sheet(
     Returns:
         The figure.
     """
-    count = len(maps)
-    pictures = images.expand(count, *images.shape) if images.ndim == 3 else images
-    high, wide = pictures.shape[-2:]
-    columns = min(columns, count)
-    rows = -(-count // columns)
-    caption = 0.2 if titles is not None else 0.03
-    figure, axes = panels(rows, columns, width=width, height=rows * (width / columns * high / wide + caption))
-    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
-    for i, ax in enumerate(axes.flat):
-        ax.set_axis_off()
-        if i >= count:
-            continue
-        grey = pictures[i].float().mean(0)
-        show_image(ax, grey, cmap="gray", vmin=0.0, vmax=float(grey.max().clamp_min(1e-6)))
-        share = maps[i].detach().cpu().float().numpy()
-        share = share / max(float(np.abs(share).max()), 1e-12)
-        extent = cell_extent(share.shape, (high, wide))
-        ax.imshow(share, cmap="PuOr_r", vmin=-1.0, vmax=1.0, extent=extent, alpha=0.75 * np.abs(share))
-        if points is not None:
-            ax.scatter(
-                *points[i].detach().cpu().tolist(), s=26, c="white", edgecolors="black", linewidths=1.0, zorder=3
-            )
-        ax.set_xlim(-0.5, wide - 0.5)
-        ax.set_ylim(high - 0.5, -0.5)
-        if titles is not None:
-            ax.set_title(titles[i], fontsize=7.5, pad=2)
-    return figure
+    return overlay_sheet(
+        images,
+        maps,
+        extent=cell_extent(tuple(maps.shape[-2:]), tuple(images.shape[-2:])),
+        cmap="PuOr_r",
+        vmin=-1.0,
+        opacity=0.75,
+        titles=titles,
+        title_size=7.5,
+        points=points,
+        columns=columns,
+        width=width,
+    )

@@ -47,15 +47,66 @@ def map_sheet(
     Returns:
         The figure.
     """
-    count, rows_of_cells, columns_of_cells = maps.shape
-    pictures = images.expand(count, *images.shape) if images.ndim == 3 else images
-    height_px, width_px = pictures.shape[-2:]
+    height_px, width_px = images.shape[-2:]
+    rows_of_cells, columns_of_cells = maps.shape[-2:]
     down, across = height_px / rows_of_cells, width_px / columns_of_cells
     extent = (-across / 2, (columns_of_cells - 0.5) * across, (rows_of_cells - 0.5) * down, -down / 2)
+    return overlay_sheet(
+        images,
+        maps.clamp(min=0),
+        extent=extent,
+        cmap="inferno",
+        vmin=-0.3,
+        opacity=0.7,
+        titles=titles,
+        title_size=8,
+        points=points,
+        columns=columns,
+        width=width,
+    )
 
+
+def overlay_sheet(
+    images: Tensor,
+    maps: Tensor,
+    *,
+    extent: tuple[float, float, float, float],
+    cmap: str,
+    vmin: float,
+    opacity: float,
+    titles: Sequence[str] | None,
+    title_size: float,
+    points: Tensor | None,
+    columns: int,
+    width: float,
+) -> Figure:
+    """Maps over grey pictures, each in parts of its own largest absolute value: the nearer to zero, the clearer.
+
+    What :func:`map_sheet` and :func:`hand_lib.figures.drawn_maps.drawn_sheet` share; they differ in where cells lie and
+    in their colours.
+
+    Args:
+        images: ``(3, H, W)``, one picture under all the maps, or ``(N, 3, H, W)``, one a map.
+        maps: ``(N, h, w)``.
+        extent: left, right, bottom and top of the maps, in pixels of the picture.
+        cmap: matplotlib's name of the colours from ``vmin`` to 1.
+        vmin: lower end of the colours.
+        opacity: of a map's largest value.
+        titles: one a map.
+        title_size: in points.
+        points: ``(N, 2)`` pixels, one marked in each picture.
+        columns: pictures a line.
+        width: of the sheet, in inches.
+
+    Returns:
+        The figure.
+    """
+    count = len(maps)
+    pictures = images.expand(count, *images.shape) if images.ndim == 3 else images
+    height_px, width_px = pictures.shape[-2:]
     columns = min(columns, count)
     rows = -(-count // columns)
-    caption = 0.19 if titles is not None else 0.03
+    caption = 0.2 if titles is not None else 0.03
     figure, axes = panels(rows, columns, width=width, height=rows * (width / columns * height_px / width_px + caption))
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
     for i, ax in enumerate(axes.flat):
@@ -64,9 +115,9 @@ def map_sheet(
             continue
         grey = pictures[i].float().mean(0)
         show_image(ax, grey, cmap="gray", vmin=0.0, vmax=float(grey.max().clamp_min(1e-6)))
-        share = maps[i].detach().cpu().float().numpy().clip(min=0)
-        share = share / max(float(share.max()), 1e-12)
-        ax.imshow(share, cmap="inferno", vmin=-0.3, vmax=1.0, extent=extent, alpha=0.7 * share)
+        share = maps[i].detach().cpu().float().numpy()
+        share = share / max(float(np.abs(share).max()), 1e-12)
+        ax.imshow(share, cmap=cmap, vmin=vmin, vmax=1.0, extent=extent, alpha=opacity * np.abs(share))
         if points is not None:
             ax.scatter(
                 *points[i].detach().cpu().tolist(), s=26, c="white", edgecolors="black", linewidths=1.0, zorder=3
@@ -74,7 +125,7 @@ def map_sheet(
         ax.set_xlim(-0.5, width_px - 0.5)
         ax.set_ylim(height_px - 0.5, -0.5)
         if titles is not None:
-            ax.set_title(titles[i], fontsize=8, pad=2)
+            ax.set_title(titles[i], fontsize=title_size, pad=2)
     return figure
 
 
