@@ -87,17 +87,8 @@ def training_step(
     device = fabric.device
     model = model.train()
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda"))
-    network, engine = fabric.setup(model, optimiser)
-    network.mark_forward_method("stages")
-
-    def step() -> Tensor:
-        losses = training.l1_of_stages(network.stages(images), targets)
-        engine.zero_grad()
-        fabric.backward(losses.sum())
-        engine.step()
-        return losses.detach()
-
-    return step
+    network, stepper = fabric.setup(training.AllStages(model), optimiser)
+    return lambda: training.training_step(fabric, network, stepper, images, targets)
 
 
 def measure(settings: Settings, device: torch.device, timing: Timing) -> list[dict[str, Any]]:
@@ -116,7 +107,7 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
         scene=profile.scene,
         device=device,
     )
-    batches = training.Batches(hands.to(device), config)
+    batches = training.Batches(hands.pictures_to(device), config)
     images, targets = batches(0)
     fabric = training.make_fabric(device, config.precision)
 

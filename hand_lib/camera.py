@@ -227,11 +227,12 @@ def warp_image(images: Tensor, A: Tensor, size: int) -> Tensor:
 
     Args:
         images: ``(B, C, H, W)`` float.
-        A: ``(B, 3, 3)`` source pixels to crop pixels.
+        A: ``(B, 3, 3)`` source pixels to crop pixels; on the CPU, or where the images are. On the CPU is better: how
+            far to average is decided from its values, and to read them from a GPU is to wait for it.
         size: side of the crop.
 
     Returns:
-        ``(B, C, size, size)`` in the dtype of ``images``.
+        ``(B, C, size, size)`` in the dtype and on the device of ``images``.
 
     Raises:
         HandLibError: the images are not float or not four-dimensional, or the batch sizes differ, or ``A`` is singular.
@@ -246,11 +247,13 @@ def warp_image(images: Tensor, A: Tensor, size: int) -> Tensor:
         raise HandLibError("A is singular or not finite for at least one image: is a box empty?")
     # The small number keeps a shrinkage by 3 that is rounded to 2.9999998 from counting as 2.
     blocks = (shrinking + 1e-3).floor().clamp(1, max(images.shape[-2:])).int().tolist()
+    A = A.to(images.device, non_blocking=True)
     if len(set(blocks)) == 1:
         return _warp(images, A, size, block=blocks[0])
     crops = images.new_empty(*images.shape[:2], size, size)
     for block in set(blocks):
-        chosen = torch.tensor([i for i, other in enumerate(blocks) if other == block], device=images.device)
+        chosen = torch.tensor([i for i, other in enumerate(blocks) if other == block])
+        chosen = chosen.to(images.device, non_blocking=True)
         crops[chosen] = _warp(images[chosen], A[chosen], size, block=block)
     return crops
 
@@ -266,9 +269,9 @@ def _warp(images: Tensor, A: Tensor, size: int, *, block: int) -> Tensor:
     source = to_source[:, None, None, :, 0] * u + to_source[:, None, None, :, 1] * v + to_source[:, None, None, :, 2]
     # Pixel u of the source is pixel (u − (block−1)/2) / block of the averaged one. grid_sample wants −1 and +1 at
     # the outer *edges* of the outer pixels (align_corners=False), and u before v.
-    height, width = images.shape[-2:]
-    extent = source.new_tensor([width, height]) * block
-    grid = (2 * source + 1) / extent - 1  # (B, size, size, 2); (u − (block−1)/2)/block + ½ = (u + ½)/block
+    extents = (images.shape[-1] * block, images.shape[-2] * block)  # numbers: a tensor of them would wait for a GPU
+    halves = [(2 * part + 1) / extent - 1 for part, extent in zip(source.unbind(-1), extents, strict=True)]
+    grid = torch.stack(halves, dim=-1)  # (B, size, size, 2); (u − (block−1)/2)/block + ½ = (u + ½)/block
     return F.grid_sample(images, grid.to(images.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
 
 

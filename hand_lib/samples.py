@@ -46,11 +46,23 @@ class Samples:
 
     def __getitem__(self, index: slice | Tensor | list[int]) -> Samples:
         """A sub-batch: a slice, a list or a tensor of indices (an integer would drop the batch dimension)."""
-        return self._map(lambda tensor: tensor[index])
+        if isinstance(index, list):
+            index = torch.tensor(index, dtype=torch.long)
+        if isinstance(index, slice):
+            return self._map(lambda tensor: tensor[index])
+        return self._map(lambda tensor: tensor[index.to(tensor.device, non_blocking=True)])
 
     def to(self, device: torch.device | str) -> Samples:
         """The same samples with every tensor on ``device``."""
         return self._map(lambda tensor: tensor.to(device))
+
+    def pictures_to(self, device: torch.device | str) -> Samples:
+        """The same samples with their pictures on ``device`` and the rest where it was.
+
+        Pixels are a GPU's work. What is known of them is a few numbers each: kept on the CPU they can be looked at
+        without waiting for the GPU.
+        """
+        return replace(self, images=self.images.to(device))
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Samples:
         present = {f.name: getattr(self, f.name) for f in fields(self)}

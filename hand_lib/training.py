@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed
@@ -243,7 +243,8 @@ class Batches:
     """The batches of a training by number of step: crops of this process's part of the global batch.
 
     Args:
-        samples: the training set, on the device it is to be cropped on (uint8: 41,258 images of 160 px are 3.2 GB).
+        samples: the training set, its pictures on the device they are to be cropped on (uint8: 41,258 of 160 px are
+            3.2 GB), the rest on the CPU.
         config: batch size, crop size, augmentation and seed.
         rank, world: which of how many equal parts of each global batch this process takes.
     """
@@ -262,7 +263,7 @@ class Batches:
         # global batch is augmented in the same way however many processes share it.
         torch.rand(self.part.start, 8, generator=generator)
         crops = crop(
-            self.samples[self.indices(step).to(self.samples.images.device)],
+            self.samples[self.indices(step)],
             size=config.image_size,
             augmentation=config.augmentation,
             generator=generator,
@@ -295,6 +296,39 @@ def l1_of_stages(stages: Tensor, targets: Tensor) -> Tensor:
         targets: ``(B, 21, 3)``.
     """
     return (stages.float() - targets).abs().mean(dim=(1, 2, 3))
+
+
+class AllStages(nn.Module):
+    """A network whose ``forward`` gives every stage, which is what training asks for.
+
+    The engine sets precision, and joins processes, in ``forward`` and nowhere else: a call of another method of the
+    network would go past it.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """``(B, 3, S, S)`` in [0, 1] to ``(stages, B, 21, 3)``."""
+        return self.model.stages(images)
+
+
+def training_step(fabric: Fabric, network: nn.Module, optimiser: Any, images: Tensor, targets: Tensor) -> Tensor:
+    """One step of the optimiser; gives the loss of each stage before it, ``(S,)``, without waiting for the device.
+
+    Args:
+        fabric: the engine that has set up the two that follow.
+        network: :class:`AllStages` of the model, as ``fabric.setup`` returns it.
+        optimiser: likewise.
+        images: ``(B, 3, S, S)`` in [0, 1].
+        targets: ``(B, 21, 3)``.
+    """
+    losses = l1_of_stages(network(images), targets)
+    optimiser.zero_grad()
+    fabric.backward(losses.sum())
+    optimiser.step()
+    return losses.detach()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,7 +368,7 @@ def predict(
         model.eval()
     parts = []
     for start in range(0, len(samples), EVALUATION_BATCH):
-        crops = crop(samples[start : start + EVALUATION_BATCH].to(device), size=image_size)
+        crops = crop(samples[start : start + EVALUATION_BATCH].pictures_to(device), size=image_size)
         xyz = to_xyz(model(crops.images.contiguous(memory_format=torch.channels_last)).float(), crops)
         parts.append([tensor.cpu() for tensor in (xyz, crops.xyz, crops.visible)])
     if was_training:
@@ -459,7 +493,7 @@ def train(
     Args:
         model: with ``stages(images (B, 3, S, S)) -> (S, B, 21, 3)`` and ``forward`` (the last stage), see
             :class:`hand_lib.models.network.HandPoseNet`.
-        training: the training set; it is moved to the device as a whole, as uint8.
+        training: the training set; its pictures are moved to the device as a whole, as uint8.
         validation: images for the curve; the first ``config.validation_images`` are used.
         config: how.
         folder: for the checkpoint ("checkpoint.safetensors") and, if the loss is not finite, the batch.
@@ -483,7 +517,7 @@ def train(
 
     fabric = fabric or make_fabric(choose_device(device), config.precision)
     device_ = fabric.device
-    batches = Batches(training.to(device_), config, rank=fabric.global_rank, world=fabric.world_size)
+    batches = Batches(training.pictures_to(device_), config, rank=fabric.global_rank, world=fabric.world_size)
     validation = validation[: config.validation_images]
 
     if fabric.world_size > 1:
@@ -494,8 +528,7 @@ def train(
     progress = Progress(losses=torch.full((config.steps,), torch.nan))
     if path.exists():
         progress = load_checkpoint(path, model, optimiser, key)
-    network, engine = fabric.setup(model, optimiser)
-    network.mark_forward_method("stages")
+    network, stepper = fabric.setup(AllStages(model), optimiser)
 
     torch.backends.cudnn.benchmark = True  # every step has the same shapes: let it find the fastest convolutions
     check_every = CHECK_EVERY_ON_GPU if device_.type != "cpu" else 1
@@ -525,11 +558,8 @@ def train(
             if timed:
                 progress.data_seconds += (now(device_) - start) * (1 if device_.type == "cpu" else CHECK_EVERY_ON_GPU)
 
-            losses = l1_of_stages(network.stages(images), targets)
-            engine.zero_grad()
-            fabric.backward(losses.sum())
-            engine.step()
-            recent.append(losses[-1].detach())
+            losses = training_step(fabric, network, stepper, images, targets)
+            recent.append(losses[-1])
             progress.step += 1
             bar.update()
 

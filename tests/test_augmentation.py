@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import fields, replace
 
 import kornia
@@ -286,12 +287,30 @@ def test_settings_as_the_papers_give_them():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_cuts_the_same_crops():
+def test_a_gpu_cuts_the_same_crops_and_is_not_waited_for():
     samples = hand_samples(16)
     here = crop(samples, size=64, augmentation=JAR, generator=seeded())
-    there = crop(samples.to("cuda"), size=64, augmentation=JAR, generator=seeded())
+    pictures = samples.pictures_to("cuda")
+    crop(pictures, size=64, augmentation=JAR)  # what it loads once, it may wait for
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        there = crop(pictures[torch.arange(16)], size=64, augmentation=JAR, generator=seeded())
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
     assert there.images.is_cuda and there.targets.is_cuda
     assert_same(here, there.to("cpu"), atol=5e-3)
+    assert_same(here, crop(samples.to("cuda"), size=64, augmentation=JAR, generator=seeded()).to("cpu"), atol=5e-3)
+
+
+def test_no_value_is_read_from_the_device_of_the_pictures(monkeypatch):
+    # The device "meta" has shapes and no values: to ask for one raises, as does mixing its tensors with others.
+    monkeypatch.setattr(torch, "autocast", lambda *arguments, **options: nullcontext())  # which "meta" has not
+    samples = hand_samples(16)
+    index = torch.tensor([3, 3, 0, 12])
+    there = crop(samples.pictures_to("meta")[index], size=64, augmentation=replace(JAR, hue=0.1), generator=seeded())
+    here = crop(samples[index], size=64, augmentation=replace(JAR, hue=0.1), generator=seeded())
+    assert {value.device.type for value in vars(there).values()} == {"meta"}
+    assert {name: value.shape for name, value in vars(there).items()} == {n: v.shape for n, v in vars(here).items()}
 
 
 def test_autocast_leaves_the_crop_alone():

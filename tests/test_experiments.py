@@ -68,11 +68,12 @@ def trainings(monkeypatch):
 
 
 def test_the_profiles_are_consistent():
-    assert list(PROFILES)[:4] == ["smoke", "quick", "full", "paper"]
+    assert list(PROFILES)[:5] == ["smoke", "quick", "long", "full", "paper"]
     for profile in PROFILES.values():
         assert profile.render_size >= profile.network.image_size
         assert profile.training_config(seed=7, precision="32-true").seed == 7
-    full = PROFILES["full"]
+    quick, long, full = PROFILES["quick"], PROFILES["long"], PROFILES["full"]
+    assert long == replace(quick, name="long", title=long.title, steps=4 * quick.steps)  # what differs is the length
     assert (full.training_count, full.evaluation_count) == (41_258, 2_728)  # RHD's
     epochs = full.steps * full.batch_size / full.training_count
     assert epochs == pytest.approx(30, abs=0.01)

@@ -281,6 +281,15 @@ def test_a_trained_backbone_starts_every_stages_last_block():
             assert torch.equal(block.state_dict()[name], value)
 
 
+def test_a_stage_that_is_told_nothing_sees_the_middle_features_alone():
+    net = refined(SIZE).eval()
+    (stage,) = net.refinements
+    F0, _ = net.backbone.middle_and_last(pictures())
+    torch.testing.assert_close(stage.join(F0), F0)  # at first F⁰ passes through
+    Y, M = torch.randn(len(F0), 21, 3), torch.randn(len(F0), 21, stage.decoder.outputs)
+    torch.testing.assert_close(stage(F0, Y, M)[0], stage(F0, 2 * Y, 0 * M)[0], rtol=0, atol=0)
+
+
 def test_refinement_works_on_non_square_maps():
     backbone = ResNet(width=8)
 

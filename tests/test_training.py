@@ -395,7 +395,12 @@ def test_bf16_only_where_the_processor_has_it(monkeypatch):
     assert training.choose_precision(torch.device("cpu")) == "bf16-mixed"
 
 
-def test_bf16_trains_too_and_keeps_float32_weights(tmp_path):
-    progress, model = run(tmp_path, config=replace(CONFIG, precision="bf16-mixed"))
+@pytest.mark.parametrize(("precision", "inside"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
+def test_a_training_computes_in_the_precision_it_was_told(tmp_path, precision, inside):
+    seen = {True: set(), False: set()}  # by whether the network was training
+    model = tiny_net()
+    model.conv.register_forward_hook(lambda conv, _, out: seen[conv.training].add(out.dtype))
+    progress, _ = run(tmp_path, model=model, config=replace(CONFIG, precision=precision))
     assert progress.finished and progress.losses.isfinite().all()
+    assert seen == {True: {inside}, False: {torch.float32}}  # the validations are always in float32
     assert all(p.dtype == torch.float32 for p in model.parameters())

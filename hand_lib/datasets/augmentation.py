@@ -2,8 +2,8 @@
 
 The box crop, the resizing, the mirroring of left hands, and the random scale, rotation and translation are one matrix
 (:func:`hand_lib.camera.crop_transform`), so each picture is sampled **once** and the joints, the intrinsics and the
-pixels cannot disagree. Everything is batched and runs where the samples are. The random numbers are drawn on the CPU,
-so a seed gives the same crops on every device.
+pixels cannot disagree. Everything is batched: the pixels are computed where the pictures are, the geometry where the
+annotations are. The random numbers are drawn on the CPU, so a seed gives the same crops on every device.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ def crop(
     ``margin``. A box runs from outer edge to outer edge of the hand's pixels, so it is u1 − u0 pixels wide.
 
     Args:
-        samples: B annotated pictures, on any device; their ``images``, ``xyz``, ``visible``, ``K``, ``right`` and
-            ``box`` are used.
+        samples: B annotated pictures; their ``images``, ``xyz``, ``visible``, ``K``, ``right`` and ``box`` are used.
+            The images may be on any device; the rest on the same, or on the CPU, and then no GPU is waited for.
         size: side of the crop in pixels, S, 2 or more.
         augmentation: :data:`NO_AUGMENTATION` (exact, draws nothing), :data:`GENTLE`, :data:`JAR`, :data:`GROUPS` or
             another :class:`Augmentation`.
@@ -154,7 +154,7 @@ def crop(
         margin: see above.
 
     Returns:
-        :class:`Crops` on the device of ``samples``.
+        :class:`Crops` on the device of the images.
 
     Raises:
         HandLibError: a box is empty, ``size`` is below 2, ``margin`` is not positive, or the generator is not on
@@ -194,17 +194,18 @@ def crop(
     xyz = mirror_xyz(samples.xyz, is_mirrored(A))
     uv, z_rel, z_root, scale = to_25d(xyz, K)
     inside = ((uv >= -0.5) & (uv <= size - 0.5)).all(dim=-1)
-    return Crops(
-        images=images.clamp(0, 1),
-        targets=torch.cat([2 * uv / (size - 1) - 1, z_rel.unsqueeze(-1)], dim=-1),
-        uv=uv,
-        xyz=xyz,
-        K=K,
-        z_root=z_root,
-        scale=scale,
-        visible=samples.visible & inside,
-        A=A,
-    )
+    geometry = {
+        "targets": torch.cat([2 * uv / (size - 1) - 1, z_rel.unsqueeze(-1)], dim=-1),
+        "uv": uv,
+        "xyz": xyz,
+        "K": K,
+        "z_root": z_root,
+        "scale": scale,
+        "visible": samples.visible & inside,
+        "A": A,
+    }
+    geometry = {name: tensor.to(images.device, non_blocking=True) for name, tensor in geometry.items()}
+    return Crops(images=images.clamp(0, 1), **geometry)
 
 
 def to_xyz(prediction: Tensor, crops: Crops) -> Tensor:
@@ -240,27 +241,31 @@ def jitter_colors(images: Tensor, *, brightness: Tensor, contrast: Tensor, satur
 
     Args:
         images: ``(B, 3, H, W)``.
-        brightness, contrast, saturation: ``(B,)`` factors, 1 for no change.
+        brightness, contrast, saturation: ``(B,)`` factors, 1 for no change; they may stay on the CPU.
         turn: ``(B,)`` of the hue, in full turns.
 
     Returns:
-        ``(B, 3, H, W)``, not clamped.
+        ``(B, 3, H, W)``, not clamped, on the device of ``images``.
     """
-    luma = images.new_tensor(LUMA)
-    identity = torch.eye(3, device=images.device, dtype=images.dtype)
+    luma = torch.tensor(LUMA, dtype=images.dtype, device=turn.device)
+    identity = torch.eye(3, dtype=images.dtype, device=turn.device)
     grey = luma.expand(3, 3)  # every row gives the grey of a pixel
     saturate = grey + saturation.view(-1, 1, 1) * (identity - grey)
 
     # Rodrigues' formula about the unit vector (1, 1, 1)/√3.
     angle = 2 * pi * turn.view(-1, 1, 1)
-    cross = images.new_tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / sqrt(3)
+    cross = torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]], dtype=images.dtype, device=turn.device) / sqrt(3)
     rotate = identity + torch.sin(angle) * cross + (1 - torch.cos(angle)) * (1 / 3 - identity)
 
-    factor = (brightness * contrast).view(-1, 1, 1)
-    mean_grey = (images.mean(dim=(-2, -1)) * luma).sum(-1)  # (B,)
-    offset = ((1 - contrast) * brightness * mean_grey).view(-1, 1, 1)  # greys pass through the other two unchanged
-    with torch.autocast(images.device.type, enabled=False):
-        return torch.baddbmm(offset, factor * (rotate @ saturate), images.flatten(2)).view_as(images)
+    with torch.autocast(images.device.type, enabled=False), torch.autocast(turn.device.type, enabled=False):
+        factor = (brightness * contrast).view(-1, 1, 1)
+        matrix, luma, lost = (
+            tensor.to(images.device, non_blocking=True)
+            for tensor in (factor * (rotate @ saturate), luma, (1 - contrast) * brightness)
+        )
+        mean_grey = (images.mean(dim=(-2, -1)) * luma).sum(-1)  # (B,)
+        offset = (lost * mean_grey).view(-1, 1, 1)  # greys pass through the other two unchanged
+        return torch.baddbmm(offset, matrix, images.flatten(2)).view_as(images)
 
 
 def _draw(count: int, augmentation: Augmentation, generator: torch.Generator | None) -> Tensor:

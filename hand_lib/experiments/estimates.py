@@ -77,17 +77,14 @@ def _measured_seconds(planned: Plan, device: torch.device, steps: int = 4) -> fl
         right=torch.ones(batch, dtype=torch.bool),
         box=corner.expand(batch, 4).contiguous(),
     )
-    batches = training.Batches(noise.to(device), planned.config)
+    batches = training.Batches(noise.pictures_to(device), planned.config)
+    fabric = training.make_fabric(device, planned.config.precision)
     model = planned.build().to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(model.parameters(), fused=device.type in ("cpu", "cuda"))
+    network, stepper = fabric.setup(training.AllStages(model), optimiser)
     began = 0.0
     for step in range(steps + 1):
         if step == 1:
             began = training.now(device)
-        images, targets = batches(step)
-        with torch.autocast(device.type, torch.bfloat16, enabled=planned.config.precision == "bf16-mixed"):
-            stages = model.stages(images)
-        optimiser.zero_grad()
-        training.l1_of_stages(stages, targets).sum().backward()
-        optimiser.step()
+        training.training_step(fabric, network, stepper, *batches(step))
     return (training.now(device) - began) / steps * planned.config.steps

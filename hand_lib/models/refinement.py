@@ -166,7 +166,8 @@ class Refinement(nn.Module):
 
     Args:
         backbone: the first stage's; its last block is copied, not shared.
-        maps: any of :class:`RefineMaps`, :class:`Heatmaps`, :class:`DepthMaps`, in the order in which they are joined.
+        maps: any of :class:`RefineMaps`, :class:`Heatmaps`, :class:`DepthMaps`, in the order in which they are joined;
+            none of them for a stage that is told nothing, a control.
         representation: the stage's G.
         decoder: the stage's D.
     """
@@ -181,7 +182,7 @@ class Refinement(nn.Module):
         # first and what the maps say is added.
         self.join = nn.Conv2d(channels + drawn, channels, 1)
         nn.init.dirac_(self.join.weight[:, :channels].detach())
-        nn.init.normal_(self.join.weight[:, channels:].detach(), std=drawn**-0.5)
+        nn.init.normal_(self.join.weight[:, channels:].detach(), std=max(drawn, 1) ** -0.5)
         nn.init.zeros_(self.join.bias)
         self.block = copy.deepcopy(backbone.layer4)
         self.representation = representation
