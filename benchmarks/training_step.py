@@ -160,7 +160,7 @@ def table(lines: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its own arguments."""
     parser.add_argument("--rows", nargs="+", default=["multihead"], metavar="ROW", help="default: multihead")
-    parser.add_argument("--profile", help="smoke, quick, full or paper (default: full on a GPU, else quick)")
+    parser.add_argument("--profile", help="smoke, quick, long, full or paper (default: full on a GPU, else quick)")
     parser.add_argument("--backbone", help="resnet18 to resnet152 (default: the profile's, as all that follows)")
     parser.add_argument("--width", type=int, help="channels of the backbone's first block")
     parser.add_argument("--size", type=int, metavar="PX", help="side of the crops")

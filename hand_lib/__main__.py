@@ -84,7 +84,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 def _add_which(parser: argparse.ArgumentParser, default: str | None = "quick") -> None:
     said = "quick" if default else "that of the checkpoint, or quick"
-    parser.add_argument("--profile", default=default, help=f"smoke, quick, full or paper (default: {said})")
+    parser.add_argument("--profile", default=default, help=f"smoke, quick, long, full or paper (default: {said})")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the GPU if there is one)")
 
 

@@ -341,7 +341,7 @@ def test_where_torch_compile_cannot_work_one_line_says_so(monkeypatch):
     ("benchmark", "arguments", "says"),
     [
         (training_step, ["--rows", "nonsense"], "unknown row 'nonsense': choose from"),
-        (training_step, ["--profile", "slow"], "unknown profile 'slow': choose from full, paper, quick, smoke"),
+        (training_step, ["--profile", "slow"], "unknown profile 'slow': choose from full, long, paper, quick, smoke"),
         (training_step, ["--batch", "1"], "batch size must be at least 2"),
         (training_step, ["--repetitions", "0"], "repetitions must be at least 1"),
         (training_step, ["--seconds", "nan"], "seconds a turn must be 0 or more"),

@@ -82,7 +82,7 @@ def test_the_profiles_are_consistent():
 
 
 def test_unknown_names_list_the_choices():
-    with pytest.raises(HandLibError, match=r"'fast'.*full, paper, quick, smoke"):
+    with pytest.raises(HandLibError, match=r"'fast'.*full, long, paper, quick, smoke"):
         plan("fr", profile="fast")
     with pytest.raises(HandLibError, match=r"'fr2'.*afr, .*fr"):
         plan("fr2", profile="tiny")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from hand_lib.experiments import Comparison
+from hand_lib.experiments import PROFILES, Comparison
 from hand_lib.figures import ladder
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS, NetworkSize
@@ -57,28 +58,37 @@ def test_rows_stand_in_the_order_given_under_the_constant_beside_the_paper():
 
 
 def test_nothing_recorded_gives_no_table(monkeypatch):
-    monkeypatch.setattr(ladder, "records", lambda profile, row: [])
+    monkeypatch.setattr(ladder, "records", lambda profile: [])
     assert ladder.recorded_table(["fr", "afr"]) is None
 
 
-def test_only_current_records_of_the_profiles_own_start_are_shown(monkeypatch):
-    def record(row: str, epe: float, **changes):
+def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch):
+    def record(profile: str, row: str, epe: float, **changes):
         made = run_of(row, 0, epe).record | {
+            "profile": profile,
             "imagenet": False,
-            "device": "a GPU",
-            "decides": {"network": {"depth": 18}},
+            "device": f"device of {profile}",
+            "decides": {"network": asdict(PROFILES[profile].network)},
         }
         return made | changes
 
     kept = {
-        "fr": [record("fr", 12.0), record("fr", 1.0, imagenet=True), record("fr", 2.0, old=True)],
-        "afr": [record("afr", 11.0), record("afr", 3.0, decides={"network": {"depth": 50}})],
+        "full": [
+            record("full", "fr", 12.0),
+            record("full", "fr", 1.0, imagenet=True),
+            record("full", "fr", 2.0, old=True),
+            record("full", "afr", 11.0),
+            record("full", "afr", 3.0, decides={"network": {"depth": 50}}),
+        ],
+        "long": [record("long", "fr", 20.0), record("long", "multihead", 18.0)],
     }
-    monkeypatch.setattr(ladder, "records", lambda profile, row: kept[row])
+    monkeypatch.setattr(ladder, "records", lambda profile: kept[profile])
     monkeypatch.setattr(ladder, "is_current", lambda record: "old" not in record)
-    table = ladder.recorded_table(["fr", "afr"])
+    table = ladder.recorded_table(["fr", "afr", "multihead"])  # of the better profile, as far as it goes
     assert [line[1] for line in table.rows] == ["40.00", "12.00", "11.00"]
-    assert "full" in table.note and "a GPU" in table.note
+    assert "full" in table.note and "device of full" in table.note
+    table = ladder.recorded_table(["multihead"])
+    assert [line[1] for line in table.rows] == ["40.00", "18.00"] and "profile long" in table.note
 
 
 def test_the_papers_difference_is_taken_the_same_way_round():

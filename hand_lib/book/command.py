@@ -16,7 +16,7 @@ _TOOLS = ("papermill", "jupyter_book", "plotly", "matplotlib", "yaml")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of ``book`` on ``parser``."""
-    parser.add_argument("--profile", default="quick", help="smoke, quick (default), full or paper")
+    parser.add_argument("--profile", default="quick", help="smoke, quick (default), long, full or paper")
     parser.add_argument("--chapters", metavar="LIST", help="numbers or names, such as 4,5; all of them by default")
     parser.add_argument("--seed", type=int, default=0, help="the seed that the chapters start from (default 0)")
     parser.add_argument("--device", help="cpu or cuda; by default the GPU where there is one")

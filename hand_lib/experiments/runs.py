@@ -105,7 +105,7 @@ def run(
     Args:
         row: name of the row, see ``ROWS`` in :mod:`hand_lib.models.rows`; or a row that is in no table, such as
             :func:`~hand_lib.models.rows.multi_head_row` makes.
-        profile: "smoke", "quick", "full" or "paper".
+        profile: "smoke", "quick", "long", "full" or "paper".
         seed: of the weights, the order of the data and the augmentation.
         device: "cpu", "cuda", …; None takes the GPU if there is one.
         progress: say what is done, how long it should take, and show the steps, on stderr.

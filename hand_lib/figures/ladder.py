@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from hand_lib.experiments import Comparison, Run, is_current, records
+from hand_lib.experiments import PROFILES, Comparison, Run, is_current, records
 from hand_lib.figures.tables import Column, Table, results_table, table
 from hand_lib.metrics import mean_epe
 from hand_lib.models.counting import count
@@ -57,15 +59,40 @@ def rows_table(runs: Mapping[str, Sequence[Run]], *, note: str = "") -> Table:
     return _with_constant(given, list(runs), f"{about} {note}".strip())
 
 
-def recorded_table(rows: Iterable[str], profile: str = "full") -> Table | None:
-    """The same from the recorded runs of a profile; None where none of this code and these pictures is recorded."""
+RECORDED = ("full", "long")  # profiles whose records the chapters show beside their own numbers, the better one first
+NOT_RECORDED = (
+    f"No run of the profile {' or '.join(f'`{profile}`' for profile in RECORDED)} is recorded "
+    "for this version of the code and the pictures."
+)
+
+
+def recorded(rows: Iterable[str]) -> list[dict[str, Any]]:
+    """The recorded runs of these rows in the first profile of :data:`RECORDED` that has any, its own backbone's only.
+
+    Runs of other code or other pictures than today's are left out.
+    """
+    rows = set(rows)
+    for profile in RECORDED:
+        network = asdict(PROFILES[profile].network)
+        found = [r for r in records(profile) if r["row"] in rows and is_current(r) and not r["imagenet"]]
+        if own := [r for r in found if r["decides"]["network"] == network]:
+            return own
+    return []
+
+
+def recorded_table(rows: Iterable[str]) -> Table | None:
+    """The rows as in :func:`rows_table`, but from :func:`recorded` runs; None where there are none."""
     rows = list(rows)
-    given = [r for row in rows for r in records(profile, row) if is_current(r) and not r["imagenet"]]
-    own = [r for r in given if r["decides"]["network"] == given[0]["decides"]["network"]]
+    own = recorded(rows)
     if not own:
         return None
+    return _with_constant(own, [row for row in rows if any(r["row"] == row for r in own)], recorded_note(own))
+
+
+def recorded_note(own: Sequence[Mapping]) -> str:
+    """Where recorded runs come from: "Recorded runs of the profile full, on NVIDIA …"."""
     devices = sorted({record["device"] for record in own})
-    return _with_constant(own, rows, f"Recorded runs of the profile {profile}, on {', '.join(devices)}.")
+    return f"Recorded runs of the profile {own[0]['profile']}, on {', '.join(devices)}."
 
 
 def _with_constant(given: Sequence[Mapping], rows: Sequence[str], note: str) -> Table:
