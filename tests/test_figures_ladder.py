@@ -91,6 +91,27 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
     assert [line[1] for line in table.rows] == ["40.00", "18.00"] and "profile long" in table.note
 
 
+def test_lengths_are_compared_over_the_seeds_that_all_have(monkeypatch):
+    def record(profile: str, row: str, seed: int, epe: float, **changes):
+        decides = {"network": asdict(PROFILES[profile].network)}
+        return run_of(row, seed, epe).record | {"imagenet": False, "decides": decides} | changes
+
+    kept = {
+        "quick": [record("quick", "fr", 0, 24.0), record("quick", "fr", 1, 26.0), record("quick", "afr", 0, 23.0)],
+        "long": [
+            record("long", "fr", 0, 19.0),
+            record("long", "afr", 0, 18.0),
+            record("long", "afr", 0, 1.0, imagenet=True),
+            record("long", "maps", 0, 17.0),
+        ],
+    }
+    monkeypatch.setattr(ladder, "records", lambda profile: kept[profile])
+    monkeypatch.setattr(ladder, "is_current", lambda record: True)
+    assert ladder.by_length(["fr", "afr"]) == {"fr": (24.0, 19.0), "afr": (23.0, 18.0)}
+    assert ladder.length_table(["fr"]).rows == (("FR", "24.00", "19.00", "-5.00"),)
+    assert ladder.by_length(["fr", "maps"]) == {} and ladder.length_table(["maps"]) is None
+
+
 def test_the_papers_difference_is_taken_the_same_way_round():
     assert ladder.printed_difference(compared("maps", "fr", (-1.0,))) == -2.69  # Table 1, ID-1 to ID-5
     assert ladder.printed_difference(compared("fr", "maps", (-1.0,))) == 2.69

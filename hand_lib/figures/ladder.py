@@ -95,6 +95,41 @@ def recorded_note(own: Sequence[Mapping]) -> str:
     return f"Recorded runs of the profile {own[0]['profile']}, on {', '.join(devices)}."
 
 
+LENGTHS = ("quick", "long")  # the same experiment with few steps and with many
+
+
+def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """EPE in mm of recorded runs after a short and after a long training (:data:`LENGTHS`).
+
+    Means over the seeds that all these rows have in both; empty where there is no such seed.
+    """
+    rows = list(rows)
+    epe: dict[tuple[str, str], dict[int, float]] = {(row, profile): {} for row in rows for profile in LENGTHS}
+    for profile in LENGTHS:
+        for r in records(profile):
+            own = r["decides"]["network"] == asdict(PROFILES[profile].network) and not r["imagenet"]
+            if r["row"] in rows and own and is_current(r):
+                epe[r["row"], profile][r["seed"]] = r["metrics"]["epe_mean"]
+    seeds = set.intersection(*(set(values) for values in epe.values()))
+    if not seeds:
+        return {}
+    means = {key: sum(values[seed] for seed in seeds) / len(seeds) for key, values in epe.items()}
+    return {row: (means[row, LENGTHS[0]], means[row, LENGTHS[1]]) for row in rows}
+
+
+def length_table(rows: Iterable[str]) -> Table | None:
+    """:func:`by_length` as a table; None where nothing is recorded."""
+    epe = by_length(rows)
+    if not epe:
+        return None
+    steps = [PROFILES[profile].steps for profile in LENGTHS]
+    return table(
+        ["EPE, mm", *(f"{profile}, {count} steps" for profile, count in zip(LENGTHS, steps, strict=True)), "change"],
+        [[title(row), f"{short:.2f}", f"{long:.2f}", f"{long - short:+.2f}"] for row, (short, long) in epe.items()],
+        note="Recorded runs, means over the seeds that all have.",
+    )
+
+
 def _with_constant(given: Sequence[Mapping], rows: Sequence[str], note: str) -> Table:
     constant = {"row": "constant", "metrics": given[0]["constant_prediction"]}
     return results_table(
