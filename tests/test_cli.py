@@ -13,37 +13,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import TINY, own_folders
 
 from hand_lib import cache, experiments, training
 from hand_lib.__main__ import main
-from hand_lib.datasets.augmentation import GENTLE
-from hand_lib.experiments import PROFILES, Profile
+from hand_lib.experiments import PROFILES
 from hand_lib.models.rows import ROWS, NetworkSize
-from hand_lib.synthetic import EASY
 
 ROOT = Path(__file__).resolve().parents[1]
-
-TINY = Profile(
-    name="tiny",
-    title="for tests",
-    network=NetworkSize(depth=18, width=4, image_size=32, final_stride=1),
-    training_count=16,
-    evaluation_count=8,
-    render_size=32,
-    scene=EASY,
-    augmentation=GENTLE,
-    steps=4,
-    batch_size=4,
-    seeds=(0, 1),
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def folders(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JOINT_BY_JOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("JOINT_BY_JOINT_RESULTS", str(tmp_path_factory.mktemp("results")))
-        patch.setitem(PROFILES, "tiny", TINY)
+    with own_folders(tmp_path_factory):
         yield
 
 
@@ -201,7 +183,7 @@ def test_the_budget_stops_inside_and_between_rows_and_is_resumable(capsys, monke
 
     monkeypatch.setattr(training, "train", slow_start)
     assert main([*command, "--budget", "5"]) == 0
-    assert "stopped at step 1 of 4" in capsys.readouterr().out
+    assert "stopped at step 1 of 6" in capsys.readouterr().out
     assert not list(tmp_path.rglob("*.json"))
     monkeypatch.undo()
     assert main(command) == 0

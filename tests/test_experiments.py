@@ -15,39 +15,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny import TINY, own_folders
 
 from hand_lib import cache, experiments, training
-from hand_lib.datasets.augmentation import GENTLE, crop
+from hand_lib.datasets.augmentation import crop
 from hand_lib.errors import HandLibError
-from hand_lib.experiments import PROFILES, Profile, Run, compare, estimates, plan, planning, run, runs
+from hand_lib.experiments import PROFILES, Run, compare, estimates, plan, planning, run, runs
 from hand_lib.metrics import summarise
 from hand_lib.models.rows import ROWS, NetworkSize, multi_head_row
-from hand_lib.synthetic import EASY
 
 ROOT = Path(__file__).resolve().parents[1]
-
-TINY = Profile(
-    name="tiny",
-    title="for tests",
-    network=NetworkSize(depth=18, width=4, image_size=32, final_stride=1),
-    training_count=24,
-    evaluation_count=12,
-    render_size=32,
-    scene=EASY,
-    augmentation=GENTLE,
-    steps=6,
-    batch_size=8,
-    seeds=(0, 1),
-)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def folders(tmp_path_factory):
     """A cache and results of this file's own, shared by its tests, and the tiny profile."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JOINT_BY_JOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.setenv("JOINT_BY_JOINT_RESULTS", str(tmp_path_factory.mktemp("results")))
-        patch.setitem(PROFILES, "tiny", TINY)
+    with own_folders(tmp_path_factory):
         yield
 
 

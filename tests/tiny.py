@@ -1,0 +1,37 @@
+"""A profile that trains in a moment, and a cache and results of a test file's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from hand_lib.datasets.augmentation import GENTLE
+from hand_lib.experiments import PROFILES, Profile
+from hand_lib.models.rows import NetworkSize
+from hand_lib.synthetic import EASY
+
+TINY = Profile(
+    name="tiny",
+    title="for tests",
+    network=NetworkSize(depth=18, width=4, image_size=32, final_stride=1),
+    training_count=24,
+    evaluation_count=12,
+    render_size=32,
+    scene=EASY,
+    augmentation=GENTLE,
+    steps=6,
+    batch_size=8,
+    seeds=(0, 1),
+)
+
+
+@contextmanager
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """New folders for cached runs and records, and :data:`TINY` among the profiles."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JOINT_BY_JOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("JOINT_BY_JOINT_RESULTS", str(tmp_path_factory.mktemp("results")))
+        patch.setitem(PROFILES, "tiny", TINY)
+        yield
