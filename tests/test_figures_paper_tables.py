@@ -8,6 +8,7 @@ import pytest
 
 from hand_lib.experiments import Comparison
 from hand_lib.figures import paper_tables
+from hand_lib.figures.ladder import title
 from hand_lib.figures.paper_tables import (
     BEFORE,
     TABLE_1,
@@ -15,6 +16,7 @@ from hand_lib.figures.paper_tables import (
     before_pairs,
     not_recorded,
     table_1,
+    table_1_chart,
     table_1_steps,
     table_2,
     table_2_costs,
@@ -65,6 +67,20 @@ def test_table_1_averages_seeds_and_takes_differences_over_common_seeds():
     assert steps[together("ID-5 − ID-1")][2] == "–"  # no seed in common
     with_interval = {line[0]: line for line in table_1_steps(given, {"afr": comparison(-9.0)}).rows}
     assert with_interval[together("ID-2 − ID-1")][2:4] == ("-9.00", together("-9.50 to -8.50"))
+
+
+def test_the_chart_shows_each_mean_and_seed_in_its_row_and_the_paper_beside_them():
+    quick = [record("fr", 0, 30.0), record("fr", 1, 34.0), record("multihead", 0, 20.0), record("heatmap25d", 1, 9.0)]
+    figure = table_1_chart([r | {"profile": "quick"} for r in quick], [])  # a profile without records has no panel
+    own, paper = figure.axes
+    names = [label.get_text() for label in own.get_yticklabels()]
+    means, rival, seeds = (line.get_xydata().tolist() for line in own.lines)
+    at = {row: names.index(title(row)) for row in (*TABLE_1, "heatmap25d")}
+    assert means == [[32.0, at["fr"]], [20.0, at["multihead"]]]
+    assert rival == [[9.0, at["heatmap25d"]]]  # it is no rung: no line leads to it
+    assert seeds == [[30.0, at["fr"]], [34.0, at["fr"]], [20.0, at["multihead"]], *rival]
+    assert [ROWS["refine-h"].paper.epe[18], at["refine-h"]] in paper.lines[0].get_xydata().tolist()
+    assert own.yaxis_inverted() and "quick" in own.get_title() and "not comparable" in paper.get_title()
 
 
 def test_no_line_breaks_inside_a_number_with_its_spread():

@@ -48,8 +48,8 @@ def curve(
             ax.plot(
                 steps,
                 values,
-                color=_cycle(SERIES_COLORS, number),
-                linestyle=_cycle(SERIES_DASHES, number),
+                color=cycle(SERIES_COLORS, number),
+                linestyle=cycle(SERIES_DASHES, number),
                 linewidth=1.8 if len(seeds) == 1 else 1.1,
                 label=name if i == 0 else None,
             )
@@ -108,8 +108,8 @@ def pck_curves(
         ax.plot(
             thresholds,
             share,
-            color=_cycle(SERIES_COLORS, number),
-            linestyle=_cycle(SERIES_DASHES, number),
+            color=cycle(SERIES_COLORS, number),
+            linestyle=cycle(SERIES_DASHES, number),
             label=name,
         )
     ax.set(xlabel="threshold, mm", ylabel="PCK: share of joints within it", xlim=(0, limit), ylim=(0, 1.01))
@@ -192,7 +192,7 @@ def _bars(
             thickness,
             yerr=half,
             color=colors,
-            hatch=_cycle(SERIES_HATCHES, number),
+            hatch=cycle(SERIES_HATCHES, number),
             edgecolor="white" if number else "none",
             error_kw={"elinewidth": 0.9, "capsize": 1.5, "ecolor": INK},
         )
@@ -202,7 +202,7 @@ def _bars(
     handles = [Line2D([], [], color=INK, linewidth=0.9, marker="_", label="95 % interval of the mean")]
     if len(errors) > 1:
         handles = [
-            Patch(facecolor="#999999", edgecolor="white", hatch=_cycle(SERIES_HATCHES, i) * 2, label=name)
+            Patch(facecolor="#999999", edgecolor="white", hatch=cycle(SERIES_HATCHES, i) * 2, label=name)
             for i, name in enumerate(errors)
         ] + handles
     ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(handles), fontsize=8)
@@ -217,5 +217,6 @@ def _array(values: Tensor | np.ndarray) -> np.ndarray:
     return values.detach().cpu().double().numpy() if isinstance(values, Tensor) else values
 
 
-def _cycle(options: Sequence, number: int):
+def cycle(options: Sequence, number: int):
+    """The option for a series of that number, from the start again after the last."""
     return options[number % len(options)]

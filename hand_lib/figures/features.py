@@ -10,8 +10,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from hand_lib.figures.charts import _cycle
-from hand_lib.figures.hands import SEEN_FROM, _legend_line, cube_around, hand_traces, set_scene
+from hand_lib.figures.charts import cycle
+from hand_lib.figures.hands import SEEN_FROM, cube_around, hand_traces, legend_line, set_scene
 from hand_lib.figures.sliders import slider_figure
 from hand_lib.figures.style import SERIES_COLORS, SERIES_DASHES, panels, show_image
 from hand_lib.skeleton import JOINTS, ROOT, WRIST
@@ -180,8 +180,8 @@ def error_by_bin(
             x,
             [hands[part].mean() for part in parts],
             yerr=half,
-            color=_cycle(SERIES_COLORS, number),
-            linestyle=_cycle(SERIES_DASHES, number),
+            color=cycle(SERIES_COLORS, number),
+            linestyle=cycle(SERIES_DASHES, number),
             marker="o",
             markersize=4,
             capsize=2,
@@ -226,7 +226,7 @@ def pair_slider(
     """
     origin = dotted[:, ROOT : ROOT + 1]
     solid, dotted = solid - origin, dotted - origin
-    named = [_legend_line(name, solid=number == 0) for number, name in enumerate(names)]
+    named = [legend_line(name, solid=number == 0) for number, name in enumerate(names)]
     figure = slider_figure(
         [hand_traces(one) + hand_traces(other, solid=False) + named for one, other in zip(solid, dotted, strict=True)],
         labels,

@@ -226,7 +226,7 @@ def hand_3d(
     for number, joints in enumerate(hands.values()):
         figure.add_traces(hand_traces(joints, solid=number == 0))
     if len(hands) > 1:
-        figure.add_traces([_legend_line(name, solid=number == 0) for number, name in enumerate(hands)])
+        figure.add_traces([legend_line(name, solid=number == 0) for number, name in enumerate(hands)])
     clouds = list(hands.values())
     if mesh is not None:
         figure.add_trace(mesh_trace(*mesh))
@@ -337,7 +337,7 @@ def cube_around(*clouds: Tensor) -> np.ndarray:
     return np.stack([centre - half, centre + half], axis=1).round(1)
 
 
-def _legend_line(name: str, *, solid: bool) -> go.Scatter3d:
+def legend_line(name: str, *, solid: bool) -> go.Scatter3d:
     """A line that is nowhere but in the legend, to name a hand by how it is drawn."""
     line = {"color": INK, "width": 7 if solid else 3, "dash": "solid" if solid else "dot"}
     return go.Scatter3d(x=[None], y=[None], z=[None], mode="lines", name=name, line=line)

@@ -110,7 +110,7 @@ def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
             own = r["decides"]["network"] == asdict(PROFILES[profile].network) and not r["imagenet"]
             if r["row"] in rows and own and is_current(r):
                 epe[r["row"], profile][r["seed"]] = r["metrics"]["epe_mean"]
-    seeds = set.intersection(*(set(values) for values in epe.values()))
+    seeds = set.intersection(*(set(values) for values in epe.values())) if epe else set()
     if not seeds:
         return {}
     means = {key: sum(values[seed] for seed in seeds) / len(seeds) for key, values in epe.items()}
