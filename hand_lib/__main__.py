@@ -52,7 +52,8 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     train = add("train", train_rows, "train rows and record the runs; goes on where it was interrupted")
     train.add_argument("rows", nargs="*", metavar="ROW", help="such as fr afr; see `models`")
-    train.add_argument("--missing", action="store_true", help="all that the profile's records lack, in order")
+    missing = "all that the profile's records lack, in order; several processes may share it"
+    train.add_argument("--missing", action="store_true", help=missing)
     _add_which(train)
     train.add_argument("--seed", type=int, nargs="+", default=[0], help="one or more (default: 0)")
     train.add_argument("--backbone", help="resnet18 to resnet152 (default: the profile's)")
@@ -149,13 +150,18 @@ def train_rows(args: argparse.Namespace) -> int:
     recording = args.results is not None or profile.name != "smoke"
     if recording:  # a folder that cannot be written must be known before the training, not after it
         cache.make_folder((args.results or cache.results_dir()) / profile.name)
+    # What is missing is shared by as many processes as ask for it. Those of one training must not part ways.
+    wait = not args.missing or not _is_alone()
     for number, (row, seed) in enumerate(wanted):
         if deadline is not None and time.monotonic() >= deadline:
             return _say_budget(args.budget, f"{len(wanted) - number} of {len(wanted)} runs not begun")
         try:
-            run = experiments.run(row, seed=seed, deadline=deadline, **which)
+            run = experiments.run(row, seed=seed, deadline=deadline, wait=wait, **which)
         except experiments.Unfinished as stopped:
             return _say_budget(args.budget, str(stopped))
+        except cache.Busy as busy:
+            print(f"{busy}: left to it", file=sys.stderr, flush=True)
+            continue
         if not first:
             continue
         line = _summary(run.record)
@@ -169,6 +175,12 @@ def _is_first_process() -> bool:
     import os
 
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def _is_alone() -> bool:
+    import os
+
+    return int(os.environ.get("WORLD_SIZE", "1")) == 1
 
 
 def _say_budget(budget: float, where: str) -> int:

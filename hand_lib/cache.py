@@ -132,13 +132,21 @@ def remove_leftovers(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+class Busy(HandLibError):
+    """Another process has the folder, and it was not to be waited for."""
+
+
 @contextmanager
-def lock(folder: Path, *, waiting_for: str) -> Iterator[None]:
+def lock(folder: Path, *, waiting_for: str, wait: bool = True) -> Iterator[None]:
     """Hold ``folder``'s lock: one process at a time. The system frees it if the holder is killed.
 
     Args:
         folder: made if missing; the lock is a file in it.
         waiting_for: what is said on stderr if another process holds the lock, for example "the training of fr".
+        wait: wait for another process that holds the lock.
+
+    Raises:
+        Busy: another process holds the lock, and ``wait`` is false.
     """
     make_folder(folder)
     with readable_errors(folder):
@@ -146,6 +154,8 @@ def lock(folder: Path, *, waiting_for: str) -> Iterator[None]:
         try:
             file_lock.acquire(timeout=0.5)
         except Timeout:
+            if not wait:
+                raise Busy(f"another process is busy with {waiting_for}") from None
             print(f"another process is busy with {waiting_for}: waiting for it", file=sys.stderr, flush=True)
             file_lock.acquire()
     try:

@@ -164,3 +164,14 @@ def test_the_lock_keeps_a_second_process_out_and_says_so(tmp_path):
         time.sleep(0.1)
         assert process.poll() is None
     assert process.communicate(timeout=30)[0] == "in\n"
+
+
+def test_who_does_not_wait_for_a_lock_is_told_who_has_it(tmp_path):
+    with (
+        cache.lock(tmp_path, waiting_for="the training of fr"),
+        pytest.raises(cache.Busy, match="busy with the training of fr"),
+        cache.lock(tmp_path, waiting_for="the training of fr", wait=False),
+    ):
+        pass
+    with cache.lock(tmp_path, waiting_for="the training of fr", wait=False):
+        pass

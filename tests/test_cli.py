@@ -159,6 +159,18 @@ def test_train_records_evaluate_measures_results_shows(capsys):
     assert {"row": "fr", "seed": 1, "profile": "tiny"} in json.loads(capsys.readouterr().out)
 
 
+def test_what_is_missing_is_shared_with_other_processes(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(experiments, "missing", lambda profile, folder=None: [("fr", 3), ("afr", 3)])
+    command = ["train", "--missing", "--profile", "tiny", "--device", "cpu", "--results", str(tmp_path)]
+    other = experiments.plan("fr", profile="tiny", seed=3, device="cpu")
+    with cache.lock(other.folder, waiting_for="a test"):  # as if another process were training it
+        assert main(command) == 0
+    assert "busy with fr, profile tiny, seed 3: left to it" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.rglob("*.json")] == ["afr-s3.json"]
+    assert main(command) == 0
+    assert sorted(p.name for p in tmp_path.rglob("*.json")) == ["afr-s3.json", "fr-s3.json"]
+
+
 def test_smoke_is_never_recorded_by_itself(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(PROFILES, "smoke", replace(TINY, name="smoke"))
     before = set(cache.results_dir().rglob("*.json"))

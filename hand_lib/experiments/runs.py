@@ -99,6 +99,7 @@ def run(
     backbone: str | None = None,
     imagenet: bool = False,
     deadline: float | None = None,
+    wait: bool = True,
 ) -> Run:
     """The run of a row: from the cache, or trained now. Two processes that ask for the same run train it once.
 
@@ -112,16 +113,18 @@ def run(
         backbone: "resnet18" to "resnet152" instead of the profile's own.
         imagenet: start the backbone from ImageNet's weights.
         deadline: ``time.monotonic()`` after which to stop with a checkpoint.
+        wait: wait for another process that is training the same run.
 
     Raises:
         HandLibError: an unknown name; a damaged file; a loss that is not finite; a disk that is full.
+        Busy: another process is training this run, and ``wait`` is false.
         Unfinished: the deadline came first.
         KeyboardInterrupt: Ctrl-C, after the checkpoint was saved; the same call goes on from there.
     """
     planned = plan(row, profile=profile, seed=seed, device=device, backbone=backbone, imagenet=imagenet)
     if int(os.environ.get("RANK", "0")) > 0:  # under torchrun the first process keeps the lock for all
         return _run(planned, device, progress, deadline)
-    with cache.lock(planned.folder, waiting_for=planned.title):
+    with cache.lock(planned.folder, waiting_for=planned.title, wait=wait):
         cache.remove_leftovers(planned.folder)
         return _run(planned, device, progress, deadline)
 
