@@ -8,7 +8,6 @@ import pytest
 
 from hand_lib.experiments import Comparison
 from hand_lib.figures import paper_tables
-from hand_lib.figures.ladder import title
 from hand_lib.figures.paper_tables import (
     BEFORE,
     TABLE_1,
@@ -75,7 +74,7 @@ def test_the_chart_shows_each_mean_and_seed_in_its_row_and_the_paper_beside_them
     own, paper = figure.axes
     names = [label.get_text() for label in own.get_yticklabels()]
     means, rival, seeds = (line.get_xydata().tolist() for line in own.lines)
-    at = {row: names.index(title(row)) for row in (*TABLE_1, "heatmap25d")}
+    at = {row: names.index(row) for row in (*TABLE_1, "heatmap25d")}
     assert means == [[32.0, at["fr"]], [20.0, at["multihead"]]]
     assert rival == [[9.0, at["heatmap25d"]]]  # it is no rung: no line leads to it
     assert seeds == [[30.0, at["fr"]], [34.0, at["fr"]], [20.0, at["multihead"]], *rival]

@@ -12,7 +12,8 @@ import pytest
 from hand_lib import cache
 from hand_lib.errors import HandLibError
 from hand_lib.experiments import RECORD_FORMAT, get_profile, plan
-from hand_lib.figures.results_page import HEADER, NO_RECORDS, OUTDATED, markdown, write
+from hand_lib.figures.paper_tables import together
+from hand_lib.figures.results_page import HEADER, NO_RECORDS, OUTDATED, PAPER, markdown, write
 from hand_lib.synthetic import DATA_VERSION
 
 
@@ -51,13 +52,13 @@ def test_without_records_it_says_so(tmp_path: Path) -> None:
 
 def test_seeds_are_averaged_with_their_spread() -> None:
     ours = [30.5, 33.5]
-    (line,) = lines_of(markdown([record("fr", seed, epe) for seed, epe in enumerate(ours)]))
+    text = markdown([record("fr", seed, epe) for seed, epe in enumerate(ours)])
+    (line,) = lines_of(text)
     cells = dict(zip(HEADER, line, strict=True))
-    assert cells["EPE, mm"] == f"32.00 ± {statistics.stdev(ours):.2f}"
-    assert cells["seeds"] == "0, 1"
-    assert cells["constant prediction (EPE, mm)"] == "51.25"
-    assert cells["paper, RHD, not comparable (EPE, mm)"] == "14.90"  # Table 1 of JAR, ID-1
-    assert cells["device"] == "a processor, 1 thread"
+    assert cells["EPE, mm"] == together(f"32.00 ± {statistics.stdev(ours):.2f}")
+    assert cells["seeds"] == together("0, 1")
+    assert cells[PAPER] == "14.90"  # Table 1 of JAR, ID-1
+    assert "Trained on a processor, 1 thread. The constant prediction has 51.25 mm." in text
 
 
 def test_one_seed_has_no_spread() -> None:
@@ -88,7 +89,7 @@ def test_runs_of_other_code_or_pictures_are_kept_apart_and_marked() -> None:
 def test_a_backbone_that_the_paper_does_not_print_gets_a_dash() -> None:
     run = record("fr", 0, 30.0, backbone="resnet34")
     (line,) = lines_of(markdown([run]))
-    assert line[HEADER.index("paper, RHD, not comparable (EPE, mm)")] == "–"
+    assert line[HEADER.index(PAPER)] == "–"
 
 
 def test_runs_that_start_from_imagenet_are_kept_apart() -> None:
@@ -102,7 +103,7 @@ def test_it_reads_records_from_the_folder(tmp_path: Path) -> None:
         cache.write_json(tmp_path / "results" / "quick" / f"afr-s{seed}.json", record("afr", seed, 20.0 + seed))
     write(tmp_path / "page" / "table.md", folder=tmp_path / "results")
     (line,) = lines_of((tmp_path / "page" / "table.md").read_text())
-    assert line[HEADER.index("seeds")] == "0, 1"
+    assert line[HEADER.index("seeds")] == together("0, 1")
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def table_1_chart(*groups: Sequence[Mapping[str, Any]]) -> Figure:
     """
     rows = (*TABLE_1, "heatmap25d")
     shown = [(f"profile {group[0]['profile']}", group) for group in groups if group]
-    figure, axes = panels(1, len(shown) + 1, width=2.1 + 2.1 * (len(shown) + 1), height=4.2, sharey=True)
+    figure, axes = panels(1, len(shown) + 1, width=1.3 + 1.6 * (len(shown) + 1), height=4.0, sharey=True)
     for ax, (name, group) in zip(axes[0], shown, strict=False):
         epe = {row: [r["metrics"]["epe_mean"] for r in group if r["row"] == row] for row in rows}
         _ladder_line(ax, {row: statistics.fmean(values) for row, values in epe.items() if values}, label="mean")
@@ -104,8 +104,7 @@ def table_1_chart(*groups: Sequence[Mapping[str, Any]]) -> Figure:
     axes[0, 0].legend(loc="best", fontsize=8)
     _ladder_line(axes[0, -1], {row: ROWS[row].paper.epe[18] for row in rows}, label=None)
     axes[0, -1].set(title=f"paper, RHD\n{NOT_COMPARABLE}")
-    names = [title(row) for row in rows]
-    axes[0, 0].set_yticks(range(len(rows)), names)
+    axes[0, 0].set_yticks(range(len(rows)), rows)  # the rows' short names: on a phone there is little room
     axes[0, 0].invert_yaxis()
     return figure
 

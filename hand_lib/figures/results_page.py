@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hand_lib.cache import atomic_write
 from hand_lib.experiments import PROFILES, get_depth, is_current, records
+from hand_lib.figures.paper_tables import together
 from hand_lib.figures.tables import Table, mean_and_spread
 from hand_lib.models.rows import ROWS
 
-HEADER = (
-    "row",
-    "network",
-    "backbone",
-    "paper, RHD, not comparable (EPE, mm)",
-    "EPE, mm",
-    "AUC 20–50 mm",
-    "constant prediction (EPE, mm)",
-    "seeds",
-    "device",
-)
+PAPER = "paper's EPE, RHD (not comparable)"
+HEADER = ("row", "in the paper", "EPE, mm", "AUC 20–50", "seeds", "backbone", PAPER)
 NO_RECORDS = "**No run is recorded yet.** Until one is, this page has nothing to show."
 OUTDATED = "\\* Recorded with other code, or on other pictures, than those of this version of the book."
 
@@ -47,13 +39,12 @@ def markdown(found: Iterable[Mapping[str, Any]]) -> str:
     for name, profile in PROFILES.items():
         members = [record for record in shown if record["profile"] == name]
         if members:
-            parts.append(
-                f"### Profile `{name}`\n\n{profile.title[:1].upper()}{profile.title[1:]}.\n\n{table(members)}\n"
-            )
+            title = f"{profile.title[:1].upper()}{profile.title[1:]}."
+            parts.append(f"### Profile `{name}`\n\n{title} {_shared_facts(members)}\n\n{table(members)}\n")
     return "\n".join(parts) or f"{NO_RECORDS}\n"
 
 
-def table(members: Iterable[Mapping[str, Any]]) -> Table:
+def table(members: Sequence[Mapping[str, Any]]) -> Table:
     """The records of one profile: a line for each row, backbone, start, and version of the code and the pictures.
 
     Seeds are averaged only where code and pictures were the same. The spread is the sample standard deviation.
@@ -69,17 +60,22 @@ def table(members: Iterable[Mapping[str, Any]]) -> Table:
         lines.append(
             (
                 f"`{name}`" if current else f"`{name}` \\*",
-                f"{runs[0]['title']} ({runs[0]['table_id']})",
+                runs[0]["table_id"],
+                together(mean_and_spread([run["metrics"]["epe_mean"] for run in runs], digits=2)),
+                together(mean_and_spread([run["metrics"]["auc_20_50"] for run in runs], digits=3)),
+                together(", ".join(str(run["seed"]) for run in runs)),
                 f"{backbone}, from ImageNet" if imagenet else backbone,
                 _of_the_paper(name, get_depth(backbone)),
-                mean_and_spread([run["metrics"]["epe_mean"] for run in runs], digits=2),
-                mean_and_spread([run["metrics"]["auc_20_50"] for run in runs], digits=3),
-                mean_and_spread([run["constant_prediction"]["epe_mean"] for run in runs], digits=2),
-                ", ".join(str(run["seed"]) for run in runs),
-                "; ".join(sorted({run["device"] for run in runs})),
             )
         )
     return Table(HEADER, tuple(lines), OUTDATED if outdated else "")
+
+
+def _shared_facts(members: Sequence[Mapping[str, Any]]) -> str:
+    """Where these runs were trained, and what the constant prediction has on their pictures."""
+    devices = sorted({run["device"] for run in members})
+    constants = sorted({f"{run['constant_prediction']['epe_mean']:.2f}" for run in members})
+    return f"Trained on {'; '.join(devices)}. The constant prediction has {' or '.join(constants)} mm."
 
 
 def _of_the_paper(row: str, depth: int) -> str:
