@@ -150,16 +150,14 @@ def train_rows(args: argparse.Namespace) -> int:
     recording = args.results is not None or profile.name != "smoke"
     if recording:  # a folder that cannot be written must be known before the training, not after it
         cache.make_folder((args.results or cache.results_dir()) / profile.name)
-    # What is missing is shared by as many processes as ask for it. Those of one training must not part ways.
-    wait = not args.missing or not _is_alone()
     for number, (row, seed) in enumerate(wanted):
         if deadline is not None and time.monotonic() >= deadline:
             return _say_budget(args.budget, f"{len(wanted) - number} of {len(wanted)} runs not begun")
         try:
-            run = experiments.run(row, seed=seed, deadline=deadline, wait=wait, **which)
+            run = experiments.run(row, seed=seed, deadline=deadline, wait=not args.missing, **which)
         except experiments.Unfinished as stopped:
             return _say_budget(args.budget, str(stopped))
-        except cache.Busy as busy:
+        except cache.Busy as busy:  # what is missing is shared by as many processes as ask for it
             print(f"{busy}: left to it", file=sys.stderr, flush=True)
             continue
         if not first:
@@ -175,12 +173,6 @@ def _is_first_process() -> bool:
     import os
 
     return int(os.environ.get("RANK", "0")) == 0
-
-
-def _is_alone() -> bool:
-    import os
-
-    return int(os.environ.get("WORLD_SIZE", "1")) == 1
 
 
 def _say_budget(budget: float, where: str) -> int:

@@ -108,8 +108,8 @@ def test_lengths_are_compared_over_the_seeds_that_all_have(monkeypatch):
     monkeypatch.setattr(ladder, "records", lambda profile: kept[profile])
     monkeypatch.setattr(ladder, "is_current", lambda record: True)
     assert ladder.by_length(["fr", "afr"]) == {"fr": (24.0, 19.0), "afr": (23.0, 18.0)}
-    assert ladder.length_table(["fr"]).rows == (("FR", "24.00", "19.00", "-5.00"),)
-    assert ladder.by_length(["fr", "maps"]) == {} and ladder.length_table(["maps"]) is None
+    assert ladder.length_table(ladder.by_length(["fr"])).rows == (("FR", "24.00", "19.00", "-5.00"),)
+    assert ladder.by_length(["fr", "maps"]) == {} and ladder.length_table(ladder.by_length(["maps"])) is None
     assert ladder.by_length([]) == {} and ladder.length_table({}) is None
 
 

@@ -19,8 +19,8 @@ from hand_lib.figures.paper_tables import (
     table_1_steps,
     table_2,
     table_2_costs,
-    together,
 )
+from hand_lib.figures.tables import together
 from hand_lib.models.rows import ROWS
 
 

@@ -12,8 +12,8 @@ import pytest
 from hand_lib import cache
 from hand_lib.errors import HandLibError
 from hand_lib.experiments import RECORD_FORMAT, get_profile, plan
-from hand_lib.figures.paper_tables import together
-from hand_lib.figures.results_page import HEADER, NO_RECORDS, OUTDATED, PAPER, markdown, write
+from hand_lib.figures.results_page import HEADER, NO_RECORDS, OUTDATED, markdown, write
+from hand_lib.figures.tables import PAPER_EPE, together
 from hand_lib.synthetic import DATA_VERSION
 
 
@@ -57,7 +57,7 @@ def test_seeds_are_averaged_with_their_spread() -> None:
     cells = dict(zip(HEADER, line, strict=True))
     assert cells["EPE, mm"] == together(f"32.00 ± {statistics.stdev(ours):.2f}")
     assert cells["seeds"] == together("0, 1")
-    assert cells[PAPER] == "14.90"  # Table 1 of JAR, ID-1
+    assert cells[PAPER_EPE] == "14.90"  # Table 1 of JAR, ID-1
     assert "Trained on a processor, 1 thread. The constant prediction has 51.25 mm." in text
 
 
@@ -89,7 +89,7 @@ def test_runs_of_other_code_or_pictures_are_kept_apart_and_marked() -> None:
 def test_a_backbone_that_the_paper_does_not_print_gets_a_dash() -> None:
     run = record("fr", 0, 30.0, backbone="resnet34")
     (line,) = lines_of(markdown([run]))
-    assert line[HEADER.index(PAPER)] == "–"
+    assert line[HEADER.index(PAPER_EPE)] == "–"
 
 
 def test_runs_that_start_from_imagenet_are_kept_apart() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hand_lib.datasets.augmentation import GENTLE, JAR, Augmentation
 from hand_lib.datasets.synthetic import load_synthetic
@@ -63,6 +63,20 @@ RHD_TRAINING, RHD_EVALUATION = 41_258, 2_728  # images in RHD, whose sizes the l
 PAPER_EPOCHS, PAPER_BATCH = 30, 64  # JAR, section 4
 PAPER_STEPS = PAPER_EPOCHS * RHD_TRAINING // PAPER_BATCH
 
+QUICK = Profile(
+    name="quick",
+    title="small networks, small pictures, palms in view: the coarse trends, within minutes on a CPU",
+    network=NetworkSize(depth=18, width=32, image_size=64, final_stride=1),
+    training_count=8192,
+    evaluation_count=1024,
+    render_size=80,
+    scene=EASY,
+    augmentation=GENTLE,
+    steps=800,
+    batch_size=32,
+    seeds=(0, 1),
+)
+
 PROFILES: dict[str, Profile] = {
     profile.name: profile
     for profile in (
@@ -78,31 +92,12 @@ PROFILES: dict[str, Profile] = {
             steps=40,
             batch_size=16,
         ),
-        Profile(
-            name="quick",
-            title="small networks, small pictures, palms in view: the coarse trends, within minutes on a CPU",
-            network=NetworkSize(depth=18, width=32, image_size=64, final_stride=1),
-            training_count=8192,
-            evaluation_count=1024,
-            render_size=80,
-            scene=EASY,
-            augmentation=GENTLE,
-            steps=800,
-            batch_size=32,
-            seeds=(0, 1),
-        ),
-        Profile(
+        QUICK,
+        replace(
+            QUICK,
             name="long",
             title="quick with four times the steps: nearer to the end of learning, within hours on a CPU",
-            network=NetworkSize(depth=18, width=32, image_size=64, final_stride=1),
-            training_count=8192,
-            evaluation_count=1024,
-            render_size=80,
-            scene=EASY,
-            augmentation=GENTLE,
-            steps=3200,
-            batch_size=32,
-            seeds=(0, 1),
+            steps=4 * QUICK.steps,
         ),
         Profile(
             name="full",

@@ -113,7 +113,8 @@ def run(
         backbone: "resnet18" to "resnet152" instead of the profile's own.
         imagenet: start the backbone from ImageNet's weights.
         deadline: ``time.monotonic()`` after which to stop with a checkpoint.
-        wait: wait for another process that is training the same run.
+        wait: wait for another process that is training the same run. Those that ``torchrun`` has started always wait:
+            they train one run together and must not part ways.
 
     Raises:
         HandLibError: an unknown name; a damaged file; a loss that is not finite; a disk that is full.
@@ -124,15 +125,19 @@ def run(
     planned = plan(row, profile=profile, seed=seed, device=device, backbone=backbone, imagenet=imagenet)
     if int(os.environ.get("RANK", "0")) > 0:  # under torchrun the first process keeps the lock for all
         return _run(planned, device, progress, deadline)
-    with cache.lock(planned.folder, waiting_for=planned.title, wait=wait):
+    with cache.lock(planned.folder, waiting_for=planned.title, wait=wait or _together()):
         cache.remove_leftovers(planned.folder)
         return _run(planned, device, progress, deadline)
 
 
+def _together() -> bool:
+    """Whether this process is one of several that ``torchrun`` has started."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 def _run(planned: Plan, device: str | None, progress: bool, deadline: float | None) -> Run:
-    together = int(os.environ.get("WORLD_SIZE", "1")) > 1
     fabric = None
-    if together:  # joined before anything is looked up, so that all see the same
+    if _together():  # joined before anything is looked up, so that all see the same
         fabric = training.make_fabric(training.choose_device(device), planned.config.precision)
     found = find(planned) if fabric is None or fabric.global_rank == 0 else None
     if fabric is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hand_lib.experiments import PROFILES, Comparison, Run, is_current, records
-from hand_lib.figures.tables import Column, Table, results_table, table
+from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table
 from hand_lib.metrics import mean_epe
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS, NetworkSize
@@ -66,18 +66,20 @@ NOT_RECORDED = (
 )
 
 
+def _own_records(profile: str, rows: Iterable[str]) -> list[dict[str, Any]]:
+    """The recorded runs of these rows with the profile's own network, from random weights, by today's code."""
+    rows, network = set(rows), asdict(PROFILES[profile].network)
+    own = [r for r in records(profile) if r["row"] in rows and r["decides"]["network"] == network and not r["imagenet"]]
+    return [r for r in own if is_current(r)]
+
+
 def recorded(rows: Iterable[str]) -> list[dict[str, Any]]:
     """The recorded runs of these rows in the first profile of :data:`RECORDED` that has any, its own backbone's only.
 
     Runs of other code or other pictures than today's are left out.
     """
-    rows = set(rows)
-    for profile in RECORDED:
-        network = asdict(PROFILES[profile].network)
-        found = [r for r in records(profile) if r["row"] in rows and is_current(r) and not r["imagenet"]]
-        if own := [r for r in found if r["decides"]["network"] == network]:
-            return own
-    return []
+    rows = list(rows)
+    return next(filter(None, (_own_records(profile, rows) for profile in RECORDED)), [])
 
 
 def recorded_table(rows: Iterable[str]) -> Table | None:
@@ -106,10 +108,8 @@ def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
     rows = list(rows)
     epe: dict[tuple[str, str], dict[int, float]] = {(row, profile): {} for row in rows for profile in LENGTHS}
     for profile in LENGTHS:
-        for r in records(profile):
-            own = r["decides"]["network"] == asdict(PROFILES[profile].network) and not r["imagenet"]
-            if r["row"] in rows and own and is_current(r):
-                epe[r["row"], profile][r["seed"]] = r["metrics"]["epe_mean"]
+        for r in _own_records(profile, rows):
+            epe[r["row"], profile][r["seed"]] = r["metrics"]["epe_mean"]
     seeds = set.intersection(*(set(values) for values in epe.values())) if epe else set()
     if not seeds:
         return {}
@@ -117,9 +117,8 @@ def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
     return {row: (means[row, LENGTHS[0]], means[row, LENGTHS[1]]) for row in rows}
 
 
-def length_table(rows: Iterable[str]) -> Table | None:
-    """:func:`by_length` as a table; None where nothing is recorded."""
-    epe = by_length(rows)
+def length_table(epe: Mapping[str, tuple[float, float]]) -> Table | None:
+    """What :func:`by_length` gives as a table; None where that is empty."""
     if not epe:
         return None
     steps = [PROFILES[profile].steps for profile in LENGTHS]
@@ -138,7 +137,7 @@ def _with_constant(given: Sequence[Mapping], rows: Sequence[str], note: str) -> 
         order=["constant", *rows],
         titles={row: title(row) for row in ("constant", *rows)},
         paper={row: f"{ROWS[row].paper.epe[18]:.2f}" for row in rows if row in ROWS and ROWS[row].paper},
-        paper_title="paper's EPE, RHD (not comparable)",
+        paper_title=PAPER_EPE,
         note=note,
     )
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from hand_lib.experiments import Comparison, Run, compare
 from hand_lib.figures.ladder import title
 from hand_lib.figures.style import SERIES_COLORS, panels
-from hand_lib.figures.tables import Table, mean_and_spread
+from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, together
 from hand_lib.models.backbone import LAYOUTS
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS, NetworkSize
@@ -78,7 +78,7 @@ def table_1(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
         "EPE, mm",
         "AUC 20–50",
         "n",
-        f"paper's EPE, RHD {NOT_COMPARABLE}",
+        PAPER_EPE,
         f"paper's AUC {NOT_COMPARABLE}",
     )
     return Table(header, tuple(lines), note)
@@ -155,11 +155,6 @@ def table_1_steps(
     return Table(header, tuple(lines), note)
 
 
-def together(text: str) -> str:
-    """The text with spaces at which no line breaks."""
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
-
-
 def _difference(
     epe: Mapping[str, Mapping[int, float]], row: str, comparisons: Mapping[str, Comparison]
 ) -> tuple[str, str]:
@@ -187,7 +182,7 @@ def table_2(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
             own = [r["metrics"]["epe_mean"] for r in records if r["row"] == row and r["backbone"] == f"resnet{depth}"]
             shown = together(mean_and_spread(own, digits=2)) if own else "not recorded"
             lines.append((f"{title(row)}, R-{depth}", shown, str(len(own)), f"{ROWS[row].paper.epe[depth]:.2f}"))
-    return Table(("method, backbone", "EPE, mm", "n", f"paper's EPE, RHD {NOT_COMPARABLE}"), tuple(lines), note)
+    return Table(("method, backbone", "EPE, mm", "n", PAPER_EPE), tuple(lines), note)
 
 
 def table_2_costs(*, note: str = "") -> Table:

@@ -8,12 +8,10 @@ from typing import Any
 
 from hand_lib.cache import atomic_write
 from hand_lib.experiments import PROFILES, get_depth, is_current, records
-from hand_lib.figures.paper_tables import together
-from hand_lib.figures.tables import Table, mean_and_spread
+from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, together
 from hand_lib.models.rows import ROWS
 
-PAPER = "paper's EPE, RHD (not comparable)"
-HEADER = ("row", "in the paper", "EPE, mm", "AUC 20–50", "seeds", "backbone", PAPER)
+HEADER = ("row", "in the paper", "EPE, mm", "AUC 20–50", "seeds", "backbone", PAPER_EPE)
 NO_RECORDS = "**No run is recorded yet.** Until one is, this page has nothing to show."
 OUTDATED = "\\* Recorded with other code, or on other pictures, than those of this version of the book."
 

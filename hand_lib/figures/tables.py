@@ -7,6 +7,8 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+PAPER_EPE = "paper's EPE, RHD (not comparable)"  # over the column of what the paper prints
+
 
 @dataclass(frozen=True)
 class Column:
@@ -125,6 +127,11 @@ def results_table(
             cells.append(str(paper.get(name, "–")))
         lines.append(tuple(cells))
     return Table(tuple(header), tuple(lines), note)
+
+
+def together(text: str) -> str:
+    """The text with spaces at which no line breaks."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def mean_and_spread(values: Sequence[float], *, digits: int = 1) -> str:
