@@ -308,7 +308,7 @@ def test_a_foreign_checkpoint_is_one_line(tmp_path):
     with pytest.raises(HandLibError, match="not a checkpoint of this package") as error:
         experiments.evaluate_checkpoint(path)
     assert str(path) in str(error.value)
-    network = json.dumps({"depth": 18, "width": 4, "image_size": 32, "final_stride": 1})
+    network = json.dumps({"depth": 18, "width": 8, "image_size": 32, "final_stride": 1})
     about = {"row": "fr", "network": network, "profile": "tiny", "seed": "0"}
     cache.write_tensors(path, {"conv.weight": torch.zeros(3)}, about)
     with pytest.raises(HandLibError, match="does not fit the row fr") as error:
