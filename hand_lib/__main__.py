@@ -170,9 +170,9 @@ def train_rows(args: argparse.Namespace) -> int:
 
 
 def _is_first_process() -> bool:
-    import os
+    from hand_lib.training import processes
 
-    return int(os.environ.get("RANK", "0")) == 0
+    return processes().rank == 0
 
 
 def _say_budget(budget: float, where: str) -> int:

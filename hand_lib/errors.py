@@ -1,4 +1,4 @@
-"""The one exception that people are meant to read."""
+"""The exception that people are meant to read, and the one for being asked to end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ class HandLibError(Exception):
 
     The command line prints it as ``error: <message>`` and leaves with exit code 2.
     """
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end (SIGTERM); what Ctrl-C leaves in order, this leaves in order too."""
 
 
 def choose(name: str, value: object, choices: Iterable[str]) -> HandLibError:

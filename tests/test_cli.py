@@ -208,7 +208,9 @@ def test_train_missing_does_what_results_missing_lists(capsys, tmp_path):
     listed = json.loads(capsys.readouterr().out)
     assert len(listed) == 2 * len(ROWS)
     for line in listed[1:]:  # all but the first are pretended to be there
+        planned = experiments.plan(line["row"], profile="tiny", seed=line["seed"])
         record = {
+            "decides": planned.decides,
             "format": 1,
             "row": line["row"],
             "seed": line["seed"],

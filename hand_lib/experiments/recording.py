@@ -7,7 +7,7 @@ import platform
 import re
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,10 +17,10 @@ import torch
 
 from hand_lib import cache, training
 from hand_lib.errors import HandLibError
-from hand_lib.experiments.planning import Plan, run_name, source_hash
-from hand_lib.experiments.profiles import PROFILES, Profile, get_profile, get_row
+from hand_lib.experiments.planning import Plan, run_name
+from hand_lib.experiments.profiles import BACKBONES, PROFILES, Profile, get_profile, get_row
 from hand_lib.models.counting import count as count_model
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
 from hand_lib.synthetic import DATA_VERSION
 
 RECORD_FORMAT = 1
@@ -128,23 +128,38 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
 
 
 def missing(profile: str | Profile, folder: Path | None = None) -> list[tuple[str, int]]:
-    """The (row, seed) pairs of a profile that are not recorded, most wanted first: the first seed of all rows first."""
+    """The (row, seed) pairs of which a profile has no current record, the first seed of all rows first."""
     profile = get_profile(profile)
     backbone = f"resnet{profile.network.depth}"
     have = {
         (r["row"], r["seed"])
         for r in records(profile.name, folder=folder)
-        if r["backbone"] == backbone and not r["imagenet"]
+        if r["backbone"] == backbone and not r["imagenet"] and is_current(r)
     }
     return [(row, seed) for seed in profile.seeds for row in ROWS if (row, seed) not in have]
 
 
 def is_current(record: dict[str, Any]) -> bool:
-    """Whether the code and the data that made a record are today's."""
-    if record["row"] not in ROWS or record["data_version"] != DATA_VERSION:
-        return False
-    network = NetworkSize(**record["decides"]["network"])
-    return record["source"] == source_hash(record["row"], network)
+    """Whether a run planned today would be decided by all that decided this one.
+
+    Of the code that is its revisions, not its text: a record outlives a change that leaves the outcome as it was.
+    """
+    return record["decides"] == today(record)
+
+
+def today(record: dict[str, Any]) -> dict[str, Any] | None:
+    """What would decide a record's run if it were planned today; None where there is no such row or profile now."""
+    row, profile, depth = ROWS.get(record["row"]), PROFILES.get(record["profile"]), BACKBONES.get(record["backbone"])
+    if row is None or profile is None or depth is None:
+        return None
+    precision = record["decides"].get("training", {}).get("precision", "")
+    return Plan(
+        row=row,
+        profile=profile,
+        network=replace(profile.network, depth=depth),
+        config=profile.training_config(seed=record["seed"], precision=precision, recipe=row.recipe),
+        imagenet=record["imagenet"],
+    ).decides
 
 
 def commit_of_code() -> tuple[str, bool | None]:
