@@ -20,13 +20,12 @@ from hand_lib.experiments.profiles import (
     get_profile,
     get_row,
 )
+from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
 from hand_lib.experiments.recording import (
-    RECORD_FORMAT,
-    commit_of_code,
-    device_name,
+    check_recordable,
     is_current,
-    library_versions,
     missing,
+    read_record,
     record_path,
     records,
     write_record,
@@ -40,17 +39,20 @@ from hand_lib.experiments.runs import (
     run,
     stop_time,
 )
+from hand_lib.experiments.schema import RECORD_FORMAT, SEEDS
 
 __all__ = [
     "BACKBONES",
     "DATA_SEED",
     "PROFILES",
     "RECORD_FORMAT",
+    "SEEDS",
     "Comparison",
     "Plan",
     "Profile",
     "Run",
     "Unfinished",
+    "check_recordable",
     "commit_of_code",
     "compare",
     "constant_prediction",
@@ -66,6 +68,7 @@ __all__ = [
     "library_versions",
     "missing",
     "plan",
+    "read_record",
     "record_path",
     "records",
     "run",

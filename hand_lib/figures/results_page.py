@@ -8,7 +8,7 @@ from typing import Any
 
 from hand_lib.cache import atomic_write
 from hand_lib.experiments import PROFILES, get_depth, is_current, records
-from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, together
+from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, plain, together
 from hand_lib.models.rows import ROWS
 
 HEADER = ("row", "in the paper", "EPE, mm", "AUC 20–50", "seeds", "backbone", PAPER_EPE)
@@ -58,7 +58,7 @@ def table(members: Sequence[Mapping[str, Any]]) -> Table:
         lines.append(
             (
                 f"`{name}`" if current else f"`{name}` \\*",
-                runs[0]["table_id"],
+                plain(runs[0]["table_id"]),
                 together(mean_and_spread([run["metrics"]["epe_mean"] for run in runs], digits=2)),
                 together(mean_and_spread([run["metrics"]["auc_20_50"] for run in runs], digits=3)),
                 together(", ".join(str(run["seed"]) for run in runs)),
@@ -71,7 +71,7 @@ def table(members: Sequence[Mapping[str, Any]]) -> Table:
 
 def _shared_facts(members: Sequence[Mapping[str, Any]]) -> str:
     """Where these runs were trained, and what the constant prediction has on their pictures."""
-    devices = sorted({run["device"] for run in members})
+    devices = sorted({plain(run["device"]) for run in members})
     constants = sorted({f"{run['constant_prediction']['epe_mean']:.2f}" for run in members})
     return f"Trained on {'; '.join(devices)}. The constant prediction has {' or '.join(constants)} mm."
 
