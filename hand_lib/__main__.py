@@ -182,10 +182,9 @@ def train_rows(args: argparse.Namespace) -> int:
 
 
 def _is_first_process() -> bool:
-    rank = os.environ.get("RANK", "0")
-    if not rank.isdecimal():
-        raise HandLibError(f"RANK is {rank!r}: torchrun sets it to a number; unset it")
-    return int(rank) == 0
+    from hand_lib.training import processes
+
+    return processes().rank == 0
 
 
 def _checked_seed(seed: int) -> int:

@@ -275,6 +275,16 @@ def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str
     return f"{checksum:08x}"
 
 
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """A hash of named tensors, their types and shapes, as hexadecimal digits."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        found.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
 def sha256(path: Path | str) -> str:
     """The SHA-256 of a file's bytes, as hexadecimal digits. Raises HandLibError where it cannot be read."""
     with _open(path) as file:

@@ -1,4 +1,4 @@
-"""The one exception that people are meant to read."""
+"""The exception that people are meant to read, and the one for being asked to end."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ class HandLibError(Exception):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(message))
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked the process to end (SIGTERM); what Ctrl-C leaves in order, this leaves in order too."""
 
 
 def choose(name: str, value: object, choices: Iterable[str]) -> HandLibError:

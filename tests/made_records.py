@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from hand_lib.experiments import RECORD_FORMAT, Profile, plan
-from hand_lib.experiments.schema import digest, seal
+from hand_lib.experiments.schema import run_key, seal
 from hand_lib.models.rows import Row
 from hand_lib.synthetic import DATA_VERSION
 
@@ -23,7 +23,7 @@ def made_metrics(epe: float) -> dict[str, Any]:
 
 
 def made_run(row: str | Row, seed: int, epe: float = 20.0, *, profile: str | Profile = "quick", **changes: Any) -> dict:
-    """What a run of this row would measure, see ``RunRecord``; ``changes`` are of top-level fields, see ``changed``."""
+    """What a run of this row would measure, see ``RunRecord``, with other fields as in ``changed``."""
     planned = plan(row, profile=profile, seed=seed, device="cpu")
     steps = planned.config.steps
     record = {
@@ -68,13 +68,19 @@ def made_record(row: str | Row, seed: int, epe: float = 20.0, **changes: Any) ->
     return seal({**made_run(row, seed, epe, **changes), "commit": COMMIT, "date": "2026-11-21T02:19:49+00:00"})
 
 
-def changed(record: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """A record with other fields, and all that must agree with them changed alike."""
+def changed(record: dict[str, Any], *, revision: int = 1, **changes: Any) -> dict[str, Any]:
+    """A record of another revision of its row, or with other fields; all that must agree with them is changed alike."""
     record = copy.deepcopy(record) | changes
     decides = record["decides"]
-    for name in ("row", "profile", "imagenet", "source"):
+    for name in ("row", "profile", "imagenet"):
         decides[name] = record[name]
+    decides["revision"]["row"] = revision
     decides["network"]["depth"] = int(record["backbone"].removeprefix("resnet"))
     decides["training"]["seed"] = record["seed"]
     decides["data"]["version"] = record["data_version"]
-    return seal(record | {"key": digest(decides)})
+    return sealed(record)
+
+
+def sealed(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with the key and the checksum of what it holds."""
+    return seal(record | {"key": run_key(record["decides"], record["source"])})

@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hand_lib import cache, experiments
+from hand_lib.datasets.augmentation import NO_AUGMENTATION
 from hand_lib.errors import HandLibError
 from hand_lib.models.decoders import DecoderPerJoint, SharedDecoder
 from hand_lib.models.rows import NetworkSize
-from hand_lib.training import build_seeded
+from hand_lib.training import TrainingConfig, build_seeded
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
@@ -261,7 +262,8 @@ def test_the_timed_step_trains():
 
     images, targets = torch.rand(4, 3, 32, 32), torch.rand(4, 21, 3)
     model = build_seeded(lambda: experiments.get_row("multihead").build(TINY), 0)
-    step = training_step.training_step(model, images, targets, fabric=make_fabric(CPU, "32-true"), learning_rate=1e-3)
+    config = TrainingConfig(steps=10, batch_size=len(images), image_size=images.shape[-1], augmentation=NO_AUGMENTATION)
+    step = training_step.training_step(model, images, targets, fabric=make_fabric(CPU, "32-true"), config=config)
     losses = [step().item() for _ in range(30)]
     assert losses[-1] < 0.5 * losses[0]
 

@@ -18,11 +18,13 @@ import pytest
 import torch
 from tiny import TINY, own_folders
 
-from hand_lib import cache, experiments, training
-from hand_lib.datasets.augmentation import crop
+from hand_lib import cache, evaluation, experiments, training
+from hand_lib.datasets.augmentation import crop, to_xyz
 from hand_lib.errors import HandLibError
+from hand_lib.evaluation import mean_targets, predict
 from hand_lib.experiments import PROFILES, Run, compare, estimates, plan, planning, run, runs, schema
 from hand_lib.metrics import summarise
+from hand_lib.models.recipe import PartRate, Recipe
 from hand_lib.models.rows import ROWS, NetworkSize, multi_head_row
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,11 +92,25 @@ def test_the_key_follows_everything_that_decides(monkeypatch):
             plan("afr", profile=replace(TINY, **change), device="cpu")
             for change in ({"steps": 7}, {"batch_size": 4}, {"training_count": 25}, {"render_size": 40})
         ),
-        replace(base, source="another"),
         replace(base, config=replace(base.config, precision="another")),
+        *(
+            plan(replace(ROWS["afr"], **change), profile="tiny", device="cpu")
+            for change in (
+                {"revision": 2},
+                {"recipe": Recipe(start=lambda size: {"a": torch.zeros(2)})},
+                {"recipe": Recipe(start=lambda size: {"a": torch.ones(2)})},
+                {"recipe": Recipe(rates=(PartRate(part="decoder", factor=2.0),))},
+            )
+        ),
     ]
-    monkeypatch.setattr(planning, "DATA_VERSION", "another")
-    others.append(plan("afr", profile="tiny", device="cpu"))
+    with monkeypatch.context() as patch:
+        patch.setattr(planning, "DATA_VERSION", "another")
+        others.append(plan("afr", profile="tiny", device="cpu"))
+        assert others[-1].key  # a plan is asked once, and keeps its answer
+    with monkeypatch.context() as patch:
+        patch.setattr(planning, "source_hash", lambda row, network: "another")
+        others.append(plan("afr", profile="tiny", device="cpu"))
+        assert others[-1].decides == base.decides and others[-1].key
     keys = {base.key, *(other.key for other in others)}
     assert len(keys) == len(others) + 1
     assert len({other.folder for other in others} | {base.folder}) == len(keys)
@@ -132,25 +148,25 @@ def test_comments_docstrings_and_layout_do_not_retrain_but_code_does():
 def test_the_hash_covers_the_network_the_loop_and_the_augmentation(monkeypatch):
     """Change one module's text at a time: those that decide the weights change the hash, others do not."""
     read = planning._source
-    hash_now = lambda: planning.source_hash.__wrapped__("afr", TINY.network)  # noqa: E731
+    hash_now = lambda: planning.source_hash.__wrapped__(ROWS["afr"], TINY.network)  # noqa: E731
     before = hash_now()
 
     def with_change_in(module):
         monkeypatch.setattr(planning, "_source", lambda name: read(name) + ("\nCHANGED()\n" if name == module else ""))
         return hash_now()
 
-    decide = ("models.backbone", "models.decoders", "models.network", "models.representations", "training")
-    for module in (*decide, "datasets.augmentation", "camera", "skeleton", "samples"):
+    decide = ("models.backbone", "models.decoders", "models.network", "models.representations", "training.loop")
+    for module in (*decide, "training.batches", "datasets.augmentation", "camera", "skeleton", "samples"):
         assert with_change_in(f"hand_lib.{module}") != before, module
     for module in ("metrics", "experiments.runs", "figures.style", "models.counting"):
         assert with_change_in(f"hand_lib.{module}") == before, module
 
 
 def test_a_new_row_leaves_the_others_alone(monkeypatch):
-    before = planning.source_hash.__wrapped__("afr", TINY.network)
+    before = planning.source_hash.__wrapped__(ROWS["afr"], TINY.network)
     monkeypatch.setitem(ROWS, "new", replace(ROWS["fr"], name="new"))
-    assert planning.source_hash.__wrapped__("afr", TINY.network) == before
-    assert planning.source_hash.__wrapped__("fr", TINY.network) != before
+    assert planning.source_hash.__wrapped__(ROWS["afr"], TINY.network) == before
+    assert planning.source_hash.__wrapped__(ROWS["fr"], TINY.network) != before
 
 
 def test_a_row_of_no_table_is_run_and_kept_under_its_own_name(trainings):
@@ -181,6 +197,21 @@ def test_imagenet_s_weights_start_the_backbone_and_change_the_key(monkeypatch):
     # Without a network: the library warns and gives none, and the run is planned, kept and recorded as a random start.
     monkeypatch.setattr(planning, "load_imagenet", lambda depth, *, folder: None)
     assert plan("afr", profile=wide, device="cpu", imagenet=True).key == random.key
+
+
+def test_a_row_may_bring_the_weights_it_starts_from():
+    row = ROWS["afr"]
+    given = {"decoder.transform.last.bias": torch.full((63,), 0.25)}
+    begins = lambda weights: plan(  # noqa: E731
+        replace(row, recipe=Recipe(start=lambda size: weights)), profile="tiny", device="cpu"
+    ).start()
+    model, random = begins(given), plan(row, profile="tiny", device="cpu").start()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, given.get(name, random.state_dict()[name])), name
+    for wrong in ({"nowhere": torch.zeros(1)}, {"decoder.transform.last.bias": torch.zeros(7)}):
+        with pytest.raises(HandLibError, match="the start of afr does not fit its network") as error:
+            begins(wrong)
+        assert "\n" not in str(error.value)
 
 
 # --------------------------------------------------------------------------------------------------------------- runs
@@ -221,7 +252,7 @@ def test_the_record_holds_what_it_should():
 def test_predictions_errors_and_metrics_agree_with_the_model():
     done = tiny()
     _, evaluation = experiments.datasets("tiny")
-    again = training.predict(done.model(), evaluation, image_size=32, device="cpu")
+    again = predict(done.model(), evaluation, image_size=32, device="cpu")
     assert torch.allclose(again.xyz, done.predictions, atol=1e-2)
     assert done.errors.shape == (12, 21) and done.visible.shape == (12, 21)
     assert done.errors.mean().item() == pytest.approx(done.record["metrics"]["epe_mean"])
@@ -232,9 +263,9 @@ def test_predictions_errors_and_metrics_agree_with_the_model():
 def test_the_constant_prediction_is_blind():
     """Its hands differ only as the crops' cameras do: the normalised coordinates are the same for all."""
     _, evaluation = experiments.datasets("tiny")
-    targets = training.mean_targets(experiments.datasets("tiny")[0], TINY.training_config(seed=0, precision="32-true"))
+    targets = mean_targets(experiments.datasets("tiny")[0], TINY.training_config(seed=0, precision="32-true"))
     crops = crop(evaluation, size=32)
-    xyz = training.to_xyz(targets.expand(12, -1, -1), crops)
+    xyz = to_xyz(targets.expand(12, -1, -1), crops)
     expected = (xyz - crops.xyz).norm(dim=-1).mean().item()
     assert tiny().record["constant_prediction"]["epe_mean"] == pytest.approx(expected, rel=1e-5)
 
@@ -262,7 +293,7 @@ def test_new_measuring_code_measures_again_without_training(monkeypatch, trainin
     before = tiny()
     trainings.clear()
     monkeypatch.setattr(runs, "evaluation_hash", lambda: "another")
-    monkeypatch.setattr(runs, "summarise", lambda *arguments: {**summarise(*arguments), "new": 1.0})
+    monkeypatch.setattr(evaluation, "summarise", lambda *arguments: {**summarise(*arguments), "new": 1.0})
     after = tiny()
     assert trainings == [] and after.record["metrics"]["new"] == 1.0
     assert after.record["checkpoint_sha256"] == before.record["checkpoint_sha256"]
@@ -310,7 +341,7 @@ def test_a_foreign_checkpoint_is_one_line(tmp_path):
     with pytest.raises(HandLibError, match="not a checkpoint of this package") as error:
         experiments.evaluate_checkpoint(path)
     assert str(path) in str(error.value)
-    network = json.dumps({"depth": 18, "width": 4, "image_size": 32, "final_stride": 1})
+    network = json.dumps({"depth": 18, "width": 8, "image_size": 32, "final_stride": 1})
     about = {"row": "fr", "network": network, "profile": "tiny", "seed": "0"}
     cache.write_tensors(path, {"conv.weight": torch.zeros(3)}, about)
     with pytest.raises(HandLibError, match="does not fit the row fr") as error:
@@ -343,10 +374,6 @@ def test_records_come_back_in_the_tables_order(tmp_path):
     experiments.write_record(made_records.made_run("fr", 1, imagenet=True, **shared), tmp_path)
     assert (tmp_path / "tiny" / "fr-imagenet-s1.json").exists() and ("fr", 1) in experiments.missing("tiny", tmp_path)
     assert set(lacking) == {(row, seed) for row in ROWS for seed in (0, 1)} - {("fr", 0), ("afr", 0), ("afr", 1)}
-    # nor does what other code, or other pictures, came to
-    experiments.write_record(made_records.made_run("fr", 0, source="0" * 64, **shared), tmp_path)
-    experiments.write_record(made_records.made_run("afr", 0, data_version="older", **shared), tmp_path)
-    assert {("fr", 0), ("afr", 0)} <= set(experiments.missing("tiny", folder=tmp_path))
 
 
 def test_chapters_do_not_write_results():
@@ -354,11 +381,43 @@ def test_chapters_do_not_write_results():
     assert experiments.records() == []
 
 
-def test_a_record_by_older_code_is_told_apart():
+def test_a_record_outlives_a_change_that_leaves_the_outcome(monkeypatch):
+    """The text of the code may change; its revisions, the data and what the profile asks for may not."""
     record = tiny().record
+    assert experiments.is_current({**record, "source": "the same in other words"})
+    assert not experiments.is_current({**record, "decides": {**record["decides"], "revision": {}}})
+    for change in ({"steps": 7}, {"batch_size": 4}, {"training_count": 25}, {"precision": "bf16-mixed"}):
+        with monkeypatch.context() as patch:
+            patch.setitem(PROFILES, "tiny", replace(TINY, **change))
+            assert not experiments.is_current(record) or change.get("precision") == record_precision(record), change
+    with monkeypatch.context() as patch:
+        patch.setitem(ROWS, "afr", replace(ROWS["afr"], revision=2))
+        assert not experiments.is_current(record)
+    with monkeypatch.context() as patch:
+        patch.setattr(planning, "DATA_VERSION", "newer")
+        assert not experiments.is_current(record)
+    with monkeypatch.context() as patch:
+        patch.delitem(ROWS, "afr")
+        assert not experiments.is_current(record)
     assert experiments.is_current(record)
-    assert not experiments.is_current({**record, "source": "older"})
-    assert not experiments.is_current({**record, "data_version": "older"})
+
+
+def record_precision(record):
+    return record["decides"]["training"]["precision"]
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_profile_may_fix_its_precision(precision):
+    fixed = replace(TINY, precision=precision)
+    assert plan("afr", profile=fixed, device="cpu").config.precision == precision
+    assert plan("afr", profile=TINY, device="cpu").config.precision == training.choose_precision(torch.device("cpu"))
+
+
+def test_an_outdated_record_is_missing(tmp_path, monkeypatch):
+    experiments.write_record(tiny().record, tmp_path)
+    assert ("afr", 0) not in experiments.missing("tiny", tmp_path)
+    monkeypatch.setitem(ROWS, "afr", replace(ROWS["afr"], revision=2))
+    assert ("afr", 0) in experiments.missing("tiny", tmp_path)
 
 
 # ----------------------------------------------------------------------------------------------------------- estimate
@@ -371,7 +430,7 @@ def test_the_estimate_says_how_long_and_on_what():
 
 def test_the_estimate_uses_like_runs(monkeypatch):
     """The time a step took in runs of the same row and network on the same device, at any seed."""
-    done = tiny(backbone="resnet34")
+    done = tiny(backbone="resnet34", seed=90)
     cache.write_json(done.folder / "record.json", {**done.record, "seconds": 300.0, "steps": 3})
     measured = []
     monkeypatch.setattr(estimates, "_measured_seconds", lambda *arguments: measured.append(1) or 1.0)
@@ -379,6 +438,15 @@ def test_the_estimate_uses_like_runs(monkeypatch):
     assert not measured
     assert "about 1 s" in experiments.estimate("fr", "tiny", "cpu", backbone="resnet34")
     assert measured
+
+
+def test_the_estimate_knows_the_cache(monkeypatch):
+    tiny(), tiny(seed=1)
+    monkeypatch.setattr(estimates, "_recorded_seconds", lambda *arguments: 40.0)
+    assert experiments.estimate("afr", "tiny", "cpu", seeds=(0, 1)) == "no time, found in the cache"
+    assert "about 40 s" in experiments.estimate("afr", "tiny", "cpu", seeds=(0, 77))
+    assert experiments.estimate("afr", "tiny", "cpu", seeds=(0, 77)).endswith("1 seeds of 2; the rest is in the cache")
+    assert experiments.estimate("afr", "tiny", "cpu", seeds=(76, 77)).endswith("for 2 seeds")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_profiles_have_tables_of_their_own_and_smoke_has_none() -> None:
 def test_runs_of_other_code_or_pictures_are_kept_apart_and_marked() -> None:
     runs = [
         made_record("fr", 0, 30.0),
-        made_record("fr", 1, 40.0, source="0" * 64),
+        made_record("fr", 1, 40.0, revision=2),
         made_record("fr", 2, 50.0, data_version="older"),
     ]
     text = markdown(runs)

@@ -16,7 +16,7 @@ from hand_lib.synthetic import EASY
 TINY = Profile(
     name="tiny",
     title="for tests",
-    network=NetworkSize(depth=18, width=4, image_size=32, final_stride=1),
+    network=NetworkSize(depth=18, width=8, image_size=32, final_stride=1),
     training_count=24,
     evaluation_count=12,
     render_size=32,

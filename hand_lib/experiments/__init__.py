@@ -9,6 +9,7 @@ that are committed lie under ``results/`` and come from the command line only.
 
 from hand_lib.experiments.comparison import Comparison, compare
 from hand_lib.experiments.estimates import estimate, say_duration
+from hand_lib.experiments.measuring import constant_prediction
 from hand_lib.experiments.planning import Plan, plan, source_hash
 from hand_lib.experiments.profiles import (
     BACKBONES,
@@ -30,16 +31,9 @@ from hand_lib.experiments.recording import (
     records,
     write_record,
 )
-from hand_lib.experiments.runs import (
-    Run,
-    Unfinished,
-    constant_prediction,
-    evaluate_checkpoint,
-    find,
-    run,
-    stop_time,
-)
+from hand_lib.experiments.runs import Run, Unfinished, find, run, stop_time
 from hand_lib.experiments.schema import RECORD_FORMAT, SEEDS
+from hand_lib.experiments.weights_files import evaluate_checkpoint
 
 __all__ = [
     "BACKBONES",

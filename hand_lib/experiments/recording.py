@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ import torch
 
 from hand_lib import cache, training
 from hand_lib.errors import HandLibError
-from hand_lib.experiments.planning import Plan, run_name, source_hash
-from hand_lib.experiments.profiles import PROFILES, Profile, get_profile, get_row
+from hand_lib.experiments.planning import Plan, run_name
+from hand_lib.experiments.profiles import BACKBONES, PROFILES, Profile, get_profile, get_row
 from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
 from hand_lib.experiments.schema import RECORD_FORMAT, RecordedRun, RunRecord, seal, validate
 from hand_lib.models.counting import count as count_model
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
 from hand_lib.synthetic import DATA_VERSION
 
 NOT_OF_RUNS = "benchmarks"  # a folder in results/ with records of another kind
@@ -198,8 +198,23 @@ def missing(profile: str | Profile, folder: Path | None = None) -> list[tuple[st
 
 
 def is_current(record: dict[str, Any]) -> bool:
-    """Whether the code and the data that made a record are today's."""
-    if record["row"] not in ROWS or record["data_version"] != DATA_VERSION:
-        return False
-    network = NetworkSize(**record["decides"]["network"])
-    return record["source"] == source_hash(record["row"], network)
+    """Whether a run planned today would be decided by all that decided this one.
+
+    Of the code that is its revisions, not its text: a record outlives a change that leaves the outcome as it was.
+    """
+    return record["decides"] == today(record)
+
+
+def today(record: dict[str, Any]) -> dict[str, Any] | None:
+    """What would decide a record's run if it were planned today; None where there is no such row or profile now."""
+    row, profile, depth = ROWS.get(record["row"]), PROFILES.get(record["profile"]), BACKBONES.get(record["backbone"])
+    if row is None or profile is None or depth is None:
+        return None
+    precision = record["decides"].get("training", {}).get("precision", "")
+    return Plan(
+        row=row,
+        profile=profile,
+        network=replace(profile.network, depth=depth),
+        config=profile.training_config(seed=record["seed"], precision=precision, recipe=row.recipe),
+        imagenet=record["imagenet"],
+    ).decides

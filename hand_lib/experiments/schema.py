@@ -54,7 +54,8 @@ Seconds = Annotated[float, Field(ge=0, le=1e10)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Millimetres = Annotated[float, Field(ge=0, le=1e12)]
 Scalar = bool | int | float | str | None
-Setting = Scalar | list[Scalar] | dict[str, Scalar | list[Scalar]]
+Small = dict[str, Scalar | list[Scalar]]
+Setting = Scalar | list[Scalar | Small] | Small
 
 
 class Strict(BaseModel):
@@ -100,16 +101,28 @@ class Data(Settings):
     render_size: Positive
 
 
+class Revision(Strict):
+    """Of the code: raised where a change of it changes the outcome."""
+
+    row: Positive
+    training: Positive
+
+
 class Decides(Strict):
-    """All that decided a run's outcome, see :attr:`hand_lib.experiments.planning.Plan.decides`."""
+    """What decided a run's outcome, see :attr:`hand_lib.experiments.planning.Plan.decides`.
+
+    The first records have a ``source`` here, and neither ``revision`` nor ``start``.
+    """
 
     row: Name
+    revision: Revision | None = None
     profile: Name
     network: Annotated[Network, AfterValidator(_network)]
     imagenet: bool
     training: Training
+    start: Hash | None = None
     data: Data
-    source: Hash
+    source: Hash | None = None
 
 
 class Metrics(Strict):
@@ -169,8 +182,9 @@ class RunRecord(Strict):
 
     Attributes:
         row, title, table_id, profile, backbone, imagenet, seed: what was trained.
-        key: the hash of ``decides``, which holds all that decided the outcome.
-        source: hash of the code that trains this row.
+        key: the hash of ``decides`` and ``source``, which the run is kept under.
+        source: hash of the code that trained it.
+        decides: what decided the outcome; of the code its revisions.
         device, processes, libraries: what it was trained on, and with.
         data_version, split, evaluation_images, training_images: the hands.
         steps, images_seen: of the training.
@@ -222,7 +236,7 @@ class RunRecord(Strict):
     @model_validator(mode="after")
     def _agree(self) -> RunRecord:
         decides, training, data = self.decides, self.decides.training, self.decides.data
-        for name in ("row", "profile", "imagenet", "source"):
+        for name in ("row", "profile", "imagenet"):
             _same(name, getattr(self, name), getattr(decides, name), f"decides.{name}")
         _same("seed", self.seed, training.seed, "decides.training.seed")
         _same("steps", self.steps, training.steps, "decides.training.steps")
@@ -262,6 +276,11 @@ def digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
+def run_key(decides: Mapping[str, Any], source: str) -> str:
+    """The hash that a run is kept under."""
+    return digest({**decides, "source": source})
+
+
 def seal(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record with the checksum of all the rest as its last field, ``sha256``."""
     content = {name: value for name, value in record.items() if name != "sha256"}
@@ -281,8 +300,8 @@ def validate(content: object, model: type[RunRecord]) -> dict[str, Any]:
         model.model_validate(content)
     except ValidationError as error:
         raise HandLibError(_first(error)) from None
-    if content["key"] != digest(content["decides"]):
-        raise HandLibError("key is not the hash of decides: something in decides was changed")
+    if content["key"] != run_key(content["decides"], content["source"]):
+        raise HandLibError("key is not the hash of decides and source: something in them was changed")
     if content["sha256"] != seal(content)["sha256"]:
         raise HandLibError("sha256 is not that of its content: something in it was changed")
     return content

@@ -8,6 +8,7 @@ from typing import Any
 
 from hand_lib.cache import atomic_write
 from hand_lib.experiments import PROFILES, get_depth, is_current, records
+from hand_lib.experiments.schema import digest
 from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, plain, together
 from hand_lib.models.rows import ROWS
 
@@ -43,16 +44,17 @@ def markdown(found: Iterable[Mapping[str, Any]]) -> str:
 
 
 def table(members: Sequence[Mapping[str, Any]]) -> Table:
-    """The records of one profile: a line for each row, backbone, start, and version of the code and the pictures.
+    """The records of one profile: a line for all that were decided by the same but for the seed.
 
-    Seeds are averaged only where code and pictures were the same. The spread is the sample standard deviation.
+    So seeds are averaged only where code and pictures were the same. The spread is the sample standard deviation.
     """
-    groups: dict[tuple[str, str, bool, str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in members:
-        key = (record["row"], record["backbone"], record["imagenet"], record["source"], record["data_version"])
-        groups.setdefault(key, []).append(record)
+        training = {name: value for name, value in record["decides"]["training"].items() if name != "seed"}
+        groups.setdefault(digest({**record["decides"], "training": training}), []).append(record)
     lines, outdated = [], False
-    for (name, backbone, imagenet, _, _), runs in groups.items():
+    for runs in groups.values():
+        name, backbone, imagenet = (runs[0][field] for field in ("row", "backbone", "imagenet"))
         current = all(is_current(run) for run in runs)
         outdated |= not current
         lines.append(

@@ -32,6 +32,7 @@ from hand_lib.models.backbone import LAYOUTS, ResNet
 from hand_lib.models.decoders import DecoderPerJoint, HandDecoder, MultiHeadDecoder, SharedDecoder
 from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.network import HandPoseNet, RefinedHandPoseNet
+from hand_lib.models.recipe import NOTHING_MORE, Recipe
 from hand_lib.models.refinement import DepthMaps, Heatmaps, RefineMaps, Refinement, SplatDepthMaps
 from hand_lib.models.representations import FeatureMaps, GlobalAverage, JointMaps, JointPooled
 from hand_lib.skeleton import NUM_JOINTS
@@ -343,6 +344,9 @@ class Row:
         table_id: the row's name in the paper.
         build: makes its network, with random weights.
         paper: what the paper prints for it.
+        recipe: what it asks of its training beyond the profile's.
+        revision: raised whenever a change of code changes what training this row gives (a test notices). Records hold
+            it: they outlive a change that leaves the outcome as it was.
     """
 
     name: str
@@ -350,6 +354,8 @@ class Row:
     table_id: str
     build: Callable[[NetworkSize], nn.Module]
     paper: PaperFigures | None = None
+    recipe: Recipe = NOTHING_MORE
+    revision: int = 1
 
 
 ROWS: dict[str, Row] = {

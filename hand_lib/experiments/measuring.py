@@ -1,0 +1,36 @@
+"""What a trained network, and one who does not look, say about a profile's held-out hands."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from torch import nn
+
+from hand_lib.evaluation import Predictions, mean_targets, predict, predict_constant
+from hand_lib.experiments.profiles import Profile, datasets
+
+CONSTANT_FROM = 2048  # training hands that the constant prediction is the mean of, at most
+
+
+def measure(profile: Profile, model: nn.Module, *, image_size: int, device: torch.device) -> Predictions:
+    """A trained model's predictions for the profile's evaluation set.
+
+    Args:
+        profile: whose evaluation set.
+        model: on ``device``.
+        image_size: side of the crops that the model takes, in pixels.
+        device: where to compute.
+    """
+    _, evaluation_set = datasets(profile)
+    return predict(model.eval(), evaluation_set, image_size=image_size, device=device)
+
+
+@functools.lru_cache(maxsize=8)
+def constant_prediction(profile: Profile) -> dict[str, Any]:
+    """The metrics of one who does not look: the mean training target, for every evaluation image."""
+    training_set, evaluation_set = datasets(profile)
+    config = profile.training_config(seed=0, precision="32-true")
+    constant = mean_targets(training_set[:CONSTANT_FROM], config)
+    return predict_constant(constant, evaluation_set, image_size=config.image_size).metrics
