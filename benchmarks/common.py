@@ -197,7 +197,7 @@ class Benchmark(Generic[Settings]):
             "cores": os.cpu_count(),
             "libraries": experiments.library_versions(),
             "commit": commit,
-            "uncommitted_changes": changed,
+            "uncommitted_changes": None if commit == "unknown" else bool(changed),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "settings": asdict(settings),
             "timing": asdict(timing),

@@ -11,7 +11,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
@@ -37,7 +39,14 @@ _EXPLANATIONS = {
     errno.ENOTDIR: "a part of this path is a file, not a folder",
     errno.EISDIR: "this is a folder, not a file",
     errno.ENOENT: "no such file",
+    errno.ENAMETOOLONG: "the name is too long",
 }
+_LARGEST_JSON = 16 * 2**20  # bytes; records have ten thousand
+_CHECKSUM = "crc32 of names, dtypes, shapes, metadata and bytes"  # the metadata's key
+
+
+class Damaged(HandLibError):
+    """A file that is there and can be read, but is not what was written."""
 
 
 def checkout() -> Path | None:
@@ -49,21 +58,28 @@ def checkout() -> Path | None:
 def cache_dir() -> Path:
     """Where what can be made again is kept: ``$JOINT_BY_JOINT_CACHE``, or the checkout's ``.cache``, or the user's."""
     if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser().absolute()
+        return _folder(CACHE_VARIABLE, chosen)
     if root := checkout():
         return root / ".cache"
     if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = _folder(CACHE_VARIABLE, "~/Library/Caches")
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = Path(os.environ.get("XDG_CACHE_HOME") or _folder(CACHE_VARIABLE, "~/.cache"))
     return base / "joint-by-joint"
 
 
 def results_dir() -> Path:
     """Where recorded runs are: ``$JOINT_BY_JOINT_RESULTS``, else ``results`` in the checkout or the current folder."""
     if chosen := os.environ.get(RESULTS_VARIABLE):
-        return Path(chosen).expanduser().absolute()
+        return _folder(RESULTS_VARIABLE, chosen)
     return (checkout() or Path.cwd()) / "results"
+
+
+def _folder(variable: str, chosen: str) -> Path:
+    try:
+        return Path(chosen).expanduser().absolute()
+    except RuntimeError as error:  # ~somebody
+        raise HandLibError(f"{variable}: no home folder for {chosen!r}; choose a folder by its whole path") from error
 
 
 @contextmanager
@@ -171,23 +187,55 @@ def write_json(path: Path | str, content: object) -> None:
 
 
 def read_json(path: Path | str) -> object:
-    """Read JSON; one readable line where the file is missing, cut short or no JSON."""
-    with readable_errors(path, "read"):
-        content = Path(path).read_bytes()
+    """Read JSON as the standard has it, with each key once.
+
+    Raises:
+        HandLibError: the file is missing, cut short, no JSON, has a key twice, a number that is not finite, or more
+            layers or bytes than anything that is kept as JSON here.
+    """
+    with _open(path) as file:
+        content = file.read(_LARGEST_JSON + 1)
+    advice = "delete it to make it again"
+    if len(content) > _LARGEST_JSON:
+        raise Damaged(f"cannot read {path}: it is too large, more than {_LARGEST_JSON // 2**20} MiB; {advice}")
     try:
-        return json.loads(content)
-    except ValueError as error:
-        raise HandLibError(
-            f"cannot read {path}: it is cut short or no JSON ({error}); delete it to make it again"
-        ) from error
+        return json.loads(content, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"cannot read {path}: it is cut short or no JSON ({error}); {advice}") from error
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return content
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number[:20]} is no finite number")
+    return value
+
+
+@contextmanager
+def _open(path: Path | str) -> Iterator[BinaryIO]:
+    """Open a regular file for reading; one readable line where that fails. A pipe would be waited for without end."""
+    with readable_errors(path, "read"):
+        if stat.S_ISREG(mode := os.stat(path).st_mode) or stat.S_ISDIR(mode):
+            with open(path, "rb") as file:
+                yield file
+                return
+        raise HandLibError(f"cannot read {path}: it is no regular file")
 
 
 def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write named tensors atomically as safetensors, with a checksum of their bytes in the file's metadata."""
+    """Write named tensors atomically as safetensors, with a checksum of all that the file says, metadata included."""
     from safetensors.torch import save
 
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = save(tensors, {**(metadata or {}), "crc32": str(_checksum(tensors))})
+    metadata = dict(metadata or {})
+    content = save(tensors, {**metadata, _CHECKSUM: _checksum(tensors, metadata)})
     with atomic_write(path) as file:
         file.write(content)
 
@@ -196,32 +244,35 @@ def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read what :func:`write_tensors` wrote: the tensors, on the CPU, and the metadata.
 
     Raises:
-        HandLibError: no such file, no permission, cut short, not safetensors, or the bytes have changed.
+        Damaged: cut short, no safetensors file, changed since it was written, or not written by this package.
+        HandLibError: no such file, or no permission.
     """
     from safetensors import SafetensorError, safe_open
 
-    with readable_errors(path, "read"):
-        with open(path, "rb"):  # safe_open's own errors do not tell a folder or a missing right from a missing file
-            pass
+    with _open(path):  # safe_open's own errors do not tell a folder or a missing right from a missing file
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         except SafetensorError as error:
-            raise HandLibError(f"cannot read {path}: it is cut short or no safetensors file ({error})") from error
-    if "crc32" in metadata and metadata["crc32"] != str(_checksum(tensors)):
-        raise HandLibError(f"cannot read {path}: its content is damaged (the checksum does not match)")
+            raise Damaged(f"cannot read {path}: it is cut short or no safetensors file ({error})") from error
+    checksum = metadata.pop(_CHECKSUM, None)
+    if checksum is None:
+        raise Damaged(f"cannot read {path}: it has no checksum, so it was not written by this version of hand_lib")
+    if checksum != _checksum(tensors, metadata):
+        raise Damaged(f"cannot read {path}: its content is damaged (the checksum does not match)")
     return tensors, metadata
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> int:
-    """CRC-32 of all the tensors' bytes, by name. Tensors are on the CPU and contiguous."""
-    checksum = 0
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        if tensor.numel():
-            checksum = zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), checksum)
-    return checksum
+def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """CRC-32 of what tensors and metadata are called and what they hold. Tensors are on the CPU and contiguous."""
+    names = sorted(tensors)
+    header = [sorted(metadata.items()), [(name, str(tensors[name].dtype), list(tensors[name].shape)) for name in names]]
+    checksum = zlib.crc32(json.dumps(header).encode())
+    for name in names:
+        if tensors[name].numel():
+            checksum = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), checksum)
+    return f"{checksum:08x}"
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -236,5 +287,5 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 def sha256(path: Path | str) -> str:
     """The SHA-256 of a file's bytes, as hexadecimal digits. Raises HandLibError where it cannot be read."""
-    with readable_errors(path, "read"), open(path, "rb") as file:
+    with _open(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,18 +21,18 @@ from hand_lib.experiments.profiles import (
     get_profile,
     get_row,
 )
+from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
 from hand_lib.experiments.recording import (
-    RECORD_FORMAT,
-    commit_of_code,
-    device_name,
+    check_recordable,
     is_current,
-    library_versions,
     missing,
+    read_record,
     record_path,
     records,
     write_record,
 )
 from hand_lib.experiments.runs import Run, Unfinished, find, run, stop_time
+from hand_lib.experiments.schema import RECORD_FORMAT, SEEDS
 from hand_lib.experiments.weights_files import evaluate_checkpoint
 
 __all__ = [
@@ -41,12 +41,14 @@ __all__ = [
     "MARGIN",
     "PROFILES",
     "RECORD_FORMAT",
+    "SEEDS",
     "Comparison",
     "Plan",
     "Profile",
     "Run",
     "SeedSpread",
     "Unfinished",
+    "check_recordable",
     "commit_of_code",
     "compare",
     "constant_prediction",
@@ -63,6 +65,7 @@ __all__ = [
     "missing",
     "plan",
     "pool",
+    "read_record",
     "record_path",
     "records",
     "run",

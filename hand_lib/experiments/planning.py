@@ -19,6 +19,7 @@ from torch import nn
 from hand_lib import cache, training
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.profiles import DATA_SEED, PROFILES, Profile, get_depth, get_profile, get_row
+from hand_lib.experiments.schema import run_key
 from hand_lib.models import rows as rows_module
 from hand_lib.models.backbone import load_imagenet
 from hand_lib.models.rows import NetworkSize, Row
@@ -124,11 +125,6 @@ class Plan:
             if wrong:
                 raise HandLibError(f"the start of {self.row.name} does not fit its network: {wrong[0]}")
         return model
-
-
-def run_key(decides: dict[str, Any], source: str) -> str:
-    """The hash that a run is kept under."""
-    return hashlib.sha256(json.dumps({**decides, "source": source}, sort_keys=True).encode()).hexdigest()
 
 
 def run_name(row: str, profile: str, backbone: str, imagenet: bool, seed: int) -> str:

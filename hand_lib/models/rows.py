@@ -70,8 +70,12 @@ class NetworkSize:
     def __post_init__(self) -> None:
         if self.depth not in LAYOUTS:
             raise choose("ResNet depth", self.depth, LAYOUTS)
-        if self.image_size < 32:
-            raise HandLibError(f"pictures must be at least 32 pixels wide, not {self.image_size}")
+        if not 32 <= self.image_size <= 1024:
+            raise HandLibError(f"pictures must be at least 32 pixels wide and at most 1024, not {self.image_size}")
+        if not 1 <= self.width <= 256:
+            raise HandLibError(f"a backbone must have a width of 1 to 256 channels, not {self.width}")
+        if self.final_stride not in (1, 2):
+            raise HandLibError(f"the final stride must be 1 or 2, not {self.final_stride}")
 
     def backbone(self) -> ResNet:
         """F."""
