@@ -1,7 +1,8 @@
-"""The one exception that people are meant to read."""
+"""The exceptions that people are meant to read: what they can mend, and that the command was told to stop."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 
 
@@ -10,6 +11,18 @@ class HandLibError(Exception):
 
     The command line prints it as ``error: <message>`` and leaves with exit code 2.
     """
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked the command to end: Ctrl-C, SIGTERM, or the closing of the terminal.
+
+    Attributes:
+        signal_number: the signal. The command line leaves with exit code 128 + this number, as a shell would say.
+    """
+
+    def __init__(self, message: str = "", signal_number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
 
 
 def choose(name: str, value: object, choices: Iterable[str]) -> HandLibError:
