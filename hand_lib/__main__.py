@@ -7,6 +7,7 @@ Exit codes: 0; 1 where a chapter or the site failed; 2 for what a person can men
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import signal
 import sys
@@ -23,8 +24,9 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):  # a name that the terminal cannot show is shown escaped
-        stream.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal cannot show is shown escaped
+            stream.reconfigure(errors="backslashreplace")
     with _Signals() as signals:
         try:
             args = make_parser(arguments if arguments is not None else sys.argv[1:]).parse_args(arguments)

@@ -18,9 +18,10 @@ import sys
 import threading
 import time
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 _MARK = "JOINT_BY_JOINT_BOOK"
 _PATIENCE = 3.0  # seconds between the request to end and the end: a training saves its checkpoint in less
@@ -84,6 +85,8 @@ def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
 
 def bearers(mark: str) -> list[psutil.Process]:
     """The living processes with this mark."""
+    import psutil  # late: one of the book's tools
+
     found = []
     for process in psutil.process_iter(["environ"]):  # None for another user's
         if (process.info["environ"] or {}).get(_MARK) == mark and process.pid != os.getpid():
@@ -93,6 +96,8 @@ def bearers(mark: str) -> list[psutil.Process]:
 
 def end(mark: str) -> None:
     """End all that bear the mark: ask first, insist after :data:`_PATIENCE`, and look again for what they started."""
+    import psutil
+
     asked: set[psutil.Process] = set()
     start = time.monotonic()
     while (found := bearers(mark)) and time.monotonic() < start + _GIVING_UP:
