@@ -36,7 +36,7 @@ def _inside(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
-File = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
+File = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_inside)]
 
 
 class Repository(Checked):
