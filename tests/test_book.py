@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from hand_lib.book import INSTALL_CELL, add_arguments, command
+from hand_lib.book import INSTALL_CELL, add_arguments, command, execution
 from hand_lib.book.address import write_address
 from hand_lib.book.chapters import Chapter, find_chapters, install_cell, put_address, select
 from hand_lib.book.execution import execute, is_current
@@ -139,6 +139,45 @@ def test_execution_goes_on_after_a_failure_and_keeps_the_order(root: Path, tmp_p
     assert not is_current(good, chapter)
 
 
+@pytest.mark.slow
+def test_a_chapter_that_is_edited_while_it_runs_is_not_current(tmp_path: Path) -> None:
+    """What is executed is what stood there at the start; what came later is not taken for executed."""
+    path = tmp_path / "notebooks" / "01_one.ipynb"
+    edit = f"p = open({str(path)!r}).read(); open({str(path)!r}, 'w').write(p.replace('unedited', 'edited'))"
+    write_chapter(path.parent, "01_one", edit, "print('unedited')")
+    before = path.read_text()
+    (outcome,) = execute(find_chapters(tmp_path), tmp_path / "executed", parameters={}, jobs=1)
+    assert outcome.error is None and output(outcome.notebook) == "unedited\n"
+    assert path.read_text() != before and not is_current(outcome.notebook, outcome.chapter)
+    path.write_text(before)
+    assert is_current(outcome.notebook, outcome.chapter)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"metadata": null}', "[" * 200_000])
+def test_a_damaged_executed_notebook_is_not_current(root: Path, tmp_path: Path, content: str) -> None:
+    executed = tmp_path / "01_good.ipynb"
+    executed.write_text(content)
+    assert not is_current(executed, find_chapters(root)[0])
+
+
+BAR = "Executing:  40%|####      | 2/5 [00:01<00:02,  1.2cell/s]"
+
+
+@pytest.mark.parametrize(
+    "tail, code, said",
+    [
+        (f"{BAR}\rTraceback\nOSError: [Errno 28] No space left on device\n\r{BAR}", 1, "the disk is full: "),
+        (f"{BAR}\rTraceback\njupyter_client.kernelspec.NoSuchKernel: No such kernel\n{BAR}\n", 1, "No such kernel"),
+        (f"{BAR}\rTraceback\nRuntimeError: kernel died\n\r{BAR}", 1, "RuntimeError: kernel died"),
+        (f"{BAR}\r{BAR}\n", -9, "ended by signal 9"),
+        (BAR, 3, "exit code 3"),
+    ],
+)
+def test_what_papermill_failed_of_is_never_its_progress_bar(tmp_path: Path, tail: str, code: int, said: str) -> None:
+    reason = execution._reason(tmp_path / "01_one.ipynb", tail, code)
+    assert said in reason and "\n" not in reason and "cell/s" not in reason
+
+
 # ------------------------------------------------------------------------------------------------------- the command
 
 
@@ -169,6 +208,8 @@ def test_command_fails_with_the_path_of_the_failed_notebook(
         (["--profile", "smoke", "--chapters", "9"], "03_waits"),
         (["--profile", "smoke", "--device", "abacus"], "cpu"),
         (["--profile", "smoke", "--jobs", "0"], "at least 1"),
+        (["--profile", "smoke", "--seed", "-1"], "from 0 to"),
+        (["--profile", "smoke", "--seed", str(2**70)], "from 0 to"),
     ],
 )
 def test_bad_arguments_are_answered_in_one_line(
