@@ -6,6 +6,7 @@ One way, each station entered once: plan → train → measure → record.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from hand_lib import cache, training
-from hand_lib.errors import HandLibError, Terminated
+from hand_lib.errors import HandLibError, Stopped
 from hand_lib.evaluation import predict
 from hand_lib.experiments.estimates import expected_time
 from hand_lib.experiments.measuring import constant_prediction, measure
@@ -124,8 +125,7 @@ def run(
         HandLibError: an unknown name; a damaged file; a loss that is not finite; a disk that is full.
         Busy: another process is training this run, and ``wait`` is false.
         Unfinished: the deadline came first.
-        KeyboardInterrupt: Ctrl-C, or SIGTERM (:class:`~hand_lib.errors.Terminated`), after the checkpoint was saved;
-            the same call goes on from there.
+        Stopped: Ctrl-C or another signal, after the checkpoint was saved; the same call goes on from there.
     """
     planned = plan(row, profile=profile, seed=seed, device=device, backbone=backbone, imagenet=imagenet)
     ours = training.processes()
@@ -227,7 +227,7 @@ def _train(
     )
     if not done.finished:
         where = f"{planned.title}: stopped at step {done.step} of {config.steps}; the same command goes on from there"
-        raise {"Ctrl-C": KeyboardInterrupt, "SIGTERM": Terminated}.get(done.stopped_by, Unfinished)(where)
+        raise Unfinished(where) if done.stopped_by == "budget" else Stopped(where, signal.Signals[done.stopped_by])
     if fabric.global_rank == 0:
         weights = {**_about(planned), "kind": "weights", "key": planned.key}
         cache.write_tensors(planned.folder / MODEL_FILE, model.state_dict(), weights)
