@@ -24,7 +24,8 @@ from tiny import TINY, own_folders
 from hand_lib import cache, experiments, training
 from hand_lib.__main__ import main
 from hand_lib.experiments import PROFILES
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 
 ROOT = Path(__file__).resolve().parents[1]
 

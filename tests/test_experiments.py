@@ -24,7 +24,8 @@ from hand_lib.evaluation import mean_targets, predict
 from hand_lib.experiments import PROFILES, estimates, plan, planning, run, runs, schema
 from hand_lib.metrics import summarise
 from hand_lib.models.recipe import PartRate, Recipe
-from hand_lib.models.rows import ROWS, NetworkSize, multi_head_row
+from hand_lib.models.rows import ROWS, multi_head_row
+from hand_lib.models.size import NetworkSize
 
 ROOT = Path(__file__).resolve().parents[1]
 

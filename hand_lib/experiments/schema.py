@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hand_lib.errors import HandLibError
-from hand_lib.models.rows import NetworkSize
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import NUM_JOINTS
 
 RECORD_FORMAT = 2

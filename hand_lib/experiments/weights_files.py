@@ -12,7 +12,7 @@ from hand_lib import cache, training
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.measuring import constant_prediction, measure
 from hand_lib.experiments.profiles import get_profile, get_row
-from hand_lib.models.rows import NetworkSize
+from hand_lib.models.size import NetworkSize
 
 
 def evaluate_checkpoint(path: Path, *, profile: str | None = None, device: str | None = None) -> dict[str, Any]:
