@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import made_records
-import numpy as np
 import pytest
 import torch
 from tiny import TINY, own_folders
@@ -22,7 +21,7 @@ from hand_lib import cache, evaluation, experiments, training
 from hand_lib.datasets.augmentation import crop, to_xyz
 from hand_lib.errors import HandLibError
 from hand_lib.evaluation import mean_targets, predict
-from hand_lib.experiments import PROFILES, Run, compare, estimates, plan, planning, run, runs, schema
+from hand_lib.experiments import PROFILES, estimates, plan, planning, run, runs, schema
 from hand_lib.metrics import summarise
 from hand_lib.models.recipe import PartRate, Recipe
 from hand_lib.models.rows import ROWS, NetworkSize, multi_head_row
@@ -456,64 +455,6 @@ def test_durations_for_people(seconds, said):
     assert experiments.say_duration(seconds) == said
 
 
-# --------------------------------------------------------------------------------------------------------- comparison
-
-
-def made_run(folder: Path, seed: int, errors: torch.Tensor, row: str = "fr", shift: float = 0.0) -> Run:
-    """A run whose errors are known: every joint of image i is off by errors[i] along x."""
-    truth = torch.arange(len(errors) * 63, dtype=torch.float32).view(-1, 21, 3) % 97 + shift
-    xyz = truth + torch.stack([errors, torch.zeros_like(errors), torch.zeros_like(errors)], -1)[:, None]
-    tensors = {"xyz": xyz, "true_xyz": truth, "visible": torch.ones(len(errors), 21, dtype=torch.bool)}
-    cache.write_tensors(folder / "evaluation.safetensors", tensors)
-    return Run(folder, {}, plan(row, profile="tiny", seed=seed, device="cpu"))
-
-
-def test_compare_is_paired_by_seed_and_image(tmp_path):
-    g = torch.Generator().manual_seed(0)
-    base = torch.rand(400, generator=g).double() * 40 + 5  # images differ by far more than the rows do
-    gaps = {seed: 2.0 + 0.5 * seed + torch.randn(400, generator=g).double() for seed in (0, 1)}
-    a = [made_run(tmp_path / f"a{s}", s, (base + gaps[s]).float(), "fr") for s in (0, 1)]
-    b = [made_run(tmp_path / f"b{s}", s, base.float(), "afr") for s in (1, 0)]
-    result = compare(a, b)
-    mean = torch.stack([gaps[0], gaps[1]]).mean(0)
-    assert result.difference == pytest.approx(mean.mean().item(), abs=1e-3)
-    assert result.per_seed == pytest.approx([gaps[0].mean().item(), gaps[1].mean().item()], abs=1e-3)
-    # The textbook interval of a mean: for 400 near-normal differences the bootstrap must agree with it.
-    half = 1.96 * mean.std().item() / 20
-    assert result.low == pytest.approx(result.difference - half, abs=0.15 * half)
-    assert result.high == pytest.approx(result.difference + half, abs=0.15 * half)
-    assert result.clear and result.images == 400 and result.seeds == (0, 1)
-    assert "fr − afr: +2." in str(result) and "95%" in str(result)
-    turned = compare(b, a)
-    assert turned.difference == pytest.approx(-result.difference)
-    assert (turned.low, turned.high) == pytest.approx((-result.high, -result.low), abs=0.1 * half)
-
-
-def test_seeds_that_disagree_are_not_clear(tmp_path):
-    base = torch.full((300,), 20.0)
-    noise = torch.linspace(-1, 1, 300)
-    a = [made_run(tmp_path / f"a{s}", s, base + noise + gap) for s, gap in ((0, 5.0), (1, -1.0))]
-    b = [made_run(tmp_path / f"b{s}", s, base, "afr") for s in (0, 1)]
-    result = compare(a, b)
-    assert result.low > 0 and not result.clear
-
-
-def test_a_run_against_itself(tmp_path):
-    a = made_run(tmp_path, 0, torch.rand(20))
-    result = compare(a, a)
-    assert (result.difference, result.low, result.high) == (0, 0, 0) and not result.clear
-
-
-def test_runs_that_cannot_be_paired(tmp_path):
-    a = made_run(tmp_path / "a", 0, torch.rand(20))
-    with pytest.raises(HandLibError, match=r"seeds \[0\] and \[1\]"):
-        compare(a, made_run(tmp_path / "b", 1, torch.rand(20)))
-    with pytest.raises(HandLibError, match="different evaluation images"):
-        compare(a, made_run(tmp_path / "c", 0, torch.rand(20), shift=1.0))
-    with pytest.raises(HandLibError, match="different evaluation images"):
-        compare(a, made_run(tmp_path / "d", 0, torch.rand(19)))
-
-
 # --------------------------------------------------------------------------------------------- without the book's tools
 
 WITHOUT = """
@@ -550,15 +491,6 @@ def test_the_training_side_needs_none_of_the_book_s_tools():
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "afr" in done.stdout
-
-
-def test_numpy_generators_are_the_only_randomness_of_the_interval(tmp_path):
-    a = made_run(tmp_path / "a", 0, torch.rand(50))
-    b = made_run(tmp_path / "b", 0, torch.rand(50), "afr")
-    np.random.seed(1)
-    first = compare(a, b)
-    np.random.seed(2)
-    assert compare(a, b) == first
 
 
 # ---------------------------------------------------------------------------------------------- several processes

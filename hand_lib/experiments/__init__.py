@@ -7,7 +7,7 @@ again by the next. The key of a run holds all that decides its outcome, the code
 that are committed lie under ``results/`` and come from the command line only.
 """
 
-from hand_lib.experiments.comparison import Comparison, compare
+from hand_lib.experiments.comparison import MARGIN, Comparison, SeedSpread, compare, pool, seed_spread
 from hand_lib.experiments.estimates import estimate, say_duration
 from hand_lib.experiments.measuring import constant_prediction
 from hand_lib.experiments.planning import Plan, plan, source_hash
@@ -38,6 +38,7 @@ from hand_lib.experiments.weights_files import evaluate_checkpoint
 __all__ = [
     "BACKBONES",
     "DATA_SEED",
+    "MARGIN",
     "PROFILES",
     "RECORD_FORMAT",
     "SEEDS",
@@ -45,6 +46,7 @@ __all__ = [
     "Plan",
     "Profile",
     "Run",
+    "SeedSpread",
     "Unfinished",
     "check_recordable",
     "commit_of_code",
@@ -62,11 +64,13 @@ __all__ = [
     "library_versions",
     "missing",
     "plan",
+    "pool",
     "read_record",
     "record_path",
     "records",
     "run",
     "say_duration",
+    "seed_spread",
     "source_hash",
     "stop_time",
     "write_record",
