@@ -252,7 +252,7 @@ def _is_first_process() -> bool:
 
 
 def _checked_seed(seed: int) -> int:
-    from hand_lib.experiments import SEEDS
+    from hand_lib.strict import SEEDS
 
     if not 0 <= seed < SEEDS:
         raise HandLibError(f"--seed {str(seed)[:25]}: give a whole number from 0 to {SEEDS - 1}")

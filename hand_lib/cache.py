@@ -4,11 +4,17 @@ Everything that costs time (rendered hands, trained rows) is kept under :func:`c
 committed, under :func:`results_dir`. A file appears under its own name only when all of it is on the disk:
 :func:`atomic_write` writes beside it, flushes, and renames. Two processes that want the same thing take a
 :func:`lock`: one makes it, the other waits and finds it.
+
+Nothing is believed unread: tensors carry a checksum of all that their file says, and readers check that a file is what
+they came for. Rendered hands that fail are rendered again, which takes seconds and gives the same. Whatever took a
+training (checkpoints, weights, predictions, records) is never replaced unasked: one line names the file, and what to
+delete to have it anew.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import math
@@ -114,6 +120,7 @@ def atomic_write(path: Path | str) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     make_folder(path.parent)
+    _remove_parts_of_the_dead(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with readable_errors(path):
         try:
@@ -142,9 +149,27 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _remove_parts_of_the_dead(path: Path) -> None:
+    """Delete what killed processes had written of this file."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        number = part.name.split(".")[-2]
+        if number.isdecimal() and int(number) != os.getpid():
+            try:
+                os.kill(int(number), 0)
+            except ProcessLookupError:
+                part.unlink(missing_ok=True)
+            except (OSError, OverflowError):  # somebody else's, who lives; or no process's number
+                continue
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """The partial files of writers that were killed, or that are writing now."""
+    return folder.glob(".*.part")
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete the partial files of killed writers. Call it only while holding the folder's :func:`lock`."""
-    for part in folder.glob(".*.part"):
+    for part in leftovers(folder):
         part.unlink(missing_ok=True)
 
 
@@ -199,9 +224,17 @@ def read_json(path: Path | str) -> object:
     if len(content) > _LARGEST_JSON:
         raise Damaged(f"cannot read {path}: it is too large, more than {_LARGEST_JSON // 2**20} MiB; {advice}")
     try:
-        return json.loads(content, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
-    except (ValueError, RecursionError) as error:
+        return parse_json(content)
+    except ValueError as error:
         raise Damaged(f"cannot read {path}: it is cut short or no JSON ({error}); {advice}") from error
+
+
+def parse_json(content: bytes | str) -> object:
+    """JSON as the standard has it, with each key once. Raises ValueError."""
+    try:
+        return json.loads(content, object_pairs_hook=_once, parse_float=_finite, parse_constant=_finite)
+    except RecursionError as error:
+        raise ValueError("too many layers") from error
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -262,6 +295,23 @@ def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
     if checksum != _checksum(tensors, metadata):
         raise Damaged(f"cannot read {path}: its content is damaged (the checksum does not match)")
     return tensors, metadata
+
+
+def expect_tensors(path: Path | str, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> None:
+    """Check that what was read from a file has the names, types and shapes of ``like``, on whatever device.
+
+    Raises:
+        Damaged: names the first tensor that is missing, too many, or of another type or shape.
+    """
+    for name in sorted(like.keys() | tensors.keys()):
+        here, there = tensors.get(name), like.get(name)
+        if here is None:
+            raise Damaged(f"cannot use {path}: it lacks the tensor {name}")
+        if there is None:
+            raise Damaged(f"cannot use {path}: nothing here is called {name[:100]}")
+        if (here.dtype, here.shape) != (there.dtype, there.shape):
+            said, wanted = (f"{str(t.dtype).removeprefix('torch.')} of {tuple(t.shape)}" for t in (here, there))
+            raise Damaged(f"cannot use {path}: {name} is {said}, not {wanted}")
 
 
 def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:

@@ -33,8 +33,9 @@ def made_run(folder: Path, seed: int, errors: torch.Tensor, row: str = "fr", shi
     truth = torch.arange(len(errors) * 63, dtype=torch.float32).view(-1, 21, 3) % 97 + shift
     xyz = truth + torch.stack([errors, torch.zeros_like(errors), torch.zeros_like(errors)], -1)[:, None]
     tensors = {"xyz": xyz, "true_xyz": truth, "visible": torch.ones(len(errors), 21, dtype=torch.bool)}
-    cache.write_tensors(folder / "evaluation.safetensors", tensors)
-    return Run(folder, {}, plan(row, profile="tiny", seed=seed, device="cpu"))
+    about = {"key": f"{row} {seed}", "checkpoint_sha256": "", "evaluation_source": ""}
+    cache.write_tensors(folder / "evaluation.safetensors", tensors, about)
+    return Run(folder, {**about, "evaluation_images": len(errors)}, plan(row, profile="tiny", seed=seed, device="cpu"))
 
 
 def pair(folder: Path, gaps: dict[int, torch.Tensor]) -> tuple[list[Run], list[Run]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import os
 import subprocess
@@ -291,12 +292,16 @@ def test_two_that_ask_at_once_train_once(trainings):
 
 def test_new_measuring_code_measures_again_without_training(monkeypatch, trainings):
     before = tiny()
+    predictions = before.predictions
     trainings.clear()
-    monkeypatch.setattr(runs, "evaluation_hash", lambda: "another")
-    monkeypatch.setattr(evaluation, "summarise", lambda *arguments: {**summarise(*arguments), "new": 1.0})
+    monkeypatch.setattr(runs, "evaluation_hash", lambda: "ab" * 32)
+    monkeypatch.setattr(evaluation, "summarise", lambda *arguments: {**summarise(*arguments), "root_epe_mean": 1.0})
     after = tiny()
-    assert trainings == [] and after.record["metrics"]["new"] == 1.0
+    assert trainings == [] and after.record["metrics"]["root_epe_mean"] == 1.0
     assert after.record["checkpoint_sha256"] == before.record["checkpoint_sha256"]
+    assert tiny().record == after.record and torch.equal(tiny().predictions, predictions)
+    monkeypatch.undo()
+    assert tiny().record == before.record
 
 
 @pytest.mark.parametrize("damage", ["model cut", "model exchanged", "record cut", "record of another"])
@@ -312,11 +317,11 @@ def test_a_damaged_run_is_one_line_that_names_the_file(damage):
         elif damage == "record cut":
             record.write_bytes(kept[1][:-7])
         else:
-            cache.write_json(record, {**done.record, "key": "another"})
+            record.write_bytes((tiny(seed=1).folder / "record.json").read_bytes())
         with pytest.raises(HandLibError) as error:
             tiny(seed=7).model()
         path = model if damage.startswith("model") else record
-        assert str(path) in str(error.value) and "\n" not in str(error.value)
+        assert str(path) in str(error.value) and f"delete {done.folder} to train again" in str(error.value)
     finally:
         model.write_bytes(kept[0]), record.write_bytes(kept[1])
 
@@ -342,11 +347,37 @@ def test_a_foreign_checkpoint_is_one_line(tmp_path):
         experiments.evaluate_checkpoint(path)
     assert str(path) in str(error.value)
     network = json.dumps({"depth": 18, "width": 8, "image_size": 32, "final_stride": 1})
-    about = {"row": "fr", "network": network, "profile": "tiny", "seed": "0"}
+    about = {"row": "fr", "network": network, "profile": "tiny", "seed": "0", "kind": "weights", "key": "ab" * 32}
     cache.write_tensors(path, {"conv.weight": torch.zeros(3)}, about)
-    with pytest.raises(HandLibError, match="does not fit the row fr") as error:
+    with pytest.raises(HandLibError, match=r"lacks the tensor backbone\.") as error:
         experiments.evaluate_checkpoint(path)
-    assert "\n" not in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_a_finished_run_is_read_from_a_cache_that_cannot_be_written(monkeypatch):
+    done = tiny()
+
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, "read-only")
+
+    for module, name in (
+        (Path, "mkdir"),
+        (Path, "unlink"),
+        (os, "replace"),
+        (cache, "FileLock"),
+        (cache, "make_folder"),
+    ):
+        monkeypatch.setattr(module, name, refuse)
+    assert tiny().record == done.record and torch.equal(tiny().predictions, done.predictions)
+
+
+@pytest.mark.parametrize("left", ["checkpoint.safetensors", ".record.json.99999999.part"])
+def test_what_a_killed_process_left_beside_a_finished_run_is_deleted(left):
+    done = tiny()
+    before = sorted(done.folder.iterdir())
+    (done.folder / left).write_bytes(b"half")
+    assert tiny().record == done.record
+    assert sorted(done.folder.iterdir()) == before
 
 
 # ------------------------------------------------------------------------------------------------- records and missing
@@ -431,7 +462,7 @@ def test_the_estimate_says_how_long_and_on_what():
 def test_the_estimate_uses_like_runs(monkeypatch):
     """The time a step took in runs of the same row and network on the same device, at any seed."""
     done = tiny(backbone="resnet34", seed=90)
-    cache.write_json(done.folder / "record.json", {**done.record, "seconds": 300.0, "steps": 3})
+    cache.write_json(done.folder / "record.json", made_records.changed(done.record, seconds=600.0))
     measured = []
     monkeypatch.setattr(estimates, "_measured_seconds", lambda *arguments: measured.append(1) or 1.0)
     assert "about 10 min" in experiments.estimate("afr", "tiny", "cpu", backbone="resnet34")

@@ -32,7 +32,7 @@ from hand_lib.experiments.recording import (
     write_record,
 )
 from hand_lib.experiments.runs import Run, Unfinished, find, run, stop_time
-from hand_lib.experiments.schema import RECORD_FORMAT, SEEDS
+from hand_lib.experiments.schema import RECORD_FORMAT
 from hand_lib.experiments.weights_files import evaluate_checkpoint
 
 __all__ = [
@@ -41,7 +41,6 @@ __all__ = [
     "MARGIN",
     "PROFILES",
     "RECORD_FORMAT",
-    "SEEDS",
     "Comparison",
     "Plan",
     "Profile",

@@ -11,7 +11,8 @@ from hand_lib import cache, training
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.planning import RECORD_FILE, Plan, plan
 from hand_lib.experiments.profiles import PROFILES, Profile
-from hand_lib.experiments.recording import device_name, records
+from hand_lib.experiments.provenance import device_name
+from hand_lib.experiments.recording import read_run, records
 from hand_lib.models.rows import Row
 from hand_lib.samples import Samples
 
@@ -66,7 +67,7 @@ def _recorded_seconds(planned: Plan, device: str) -> float | None:
     known = records(planned.profile.name) if planned.profile.name in PROFILES else []
     for path in paths:
         try:
-            known.append(cache.read_json(path))
+            known.append(read_run(path))
         except HandLibError:  # the run itself will complain
             continue
     like = [

@@ -30,7 +30,7 @@ def make_record(
     measured: dict[str, Any],
     checkpoint_sha256: str,
 ) -> dict[str, Any]:
-    """A run in plain JSON, see :class:`~hand_lib.experiments.schema.RunRecord`.
+    """A run in plain JSON, see :class:`~hand_lib.experiments.schema.RunRecord`, without its checksum.
 
     Args:
         planned: what was asked.
@@ -40,37 +40,35 @@ def make_record(
         checkpoint_sha256: of the weights' file.
     """
     counts = count_model(planned.build(), planned.network.image_size)
-    return seal(
-        {
-            "format": RECORD_FORMAT,
-            "row": planned.row.name,
-            "title": planned.row.title,
-            "table_id": planned.row.table_id,
-            "profile": planned.profile.name,
-            "backbone": planned.backbone,
-            "imagenet": planned.imagenet,
-            "seed": planned.config.seed,
-            "key": planned.key,
-            "source": planned.source,
-            "decides": planned.decides,
-            "device": device_name(device),
-            "processes": processes,
-            "libraries": library_versions(),
-            "data_version": DATA_VERSION,
-            "split": "evaluation",
-            "evaluation_images": planned.profile.evaluation_count,
-            "training_images": planned.profile.training_count,
-            "steps": done.step,
-            "images_seen": done.step * planned.config.batch_size,
-            "seconds": round(done.seconds, 2),
-            # Sampled and scaled up on a GPU, so it can come out above the whole.
-            "data_wait_share": min(1.0, round(done.data_seconds / max(done.seconds, 1e-9), 4)),
-            **asdict(counts),
-            **measured,
-            "curve": done.curve,
-            "checkpoint_sha256": checkpoint_sha256,
-        }
-    )
+    return {
+        "format": RECORD_FORMAT,
+        "row": planned.row.name,
+        "title": planned.row.title,
+        "table_id": planned.row.table_id,
+        "profile": planned.profile.name,
+        "backbone": planned.backbone,
+        "imagenet": planned.imagenet,
+        "seed": planned.config.seed,
+        "key": planned.key,
+        "source": planned.source,
+        "decides": planned.decides,
+        "device": device_name(device),
+        "processes": processes,
+        "libraries": library_versions(),
+        "data_version": DATA_VERSION,
+        "split": "evaluation",
+        "evaluation_images": planned.profile.evaluation_count,
+        "training_images": planned.profile.training_count,
+        "steps": done.step,
+        "images_seen": done.step * planned.config.batch_size,
+        "seconds": round(done.seconds, 2),
+        # Sampled and scaled up on a GPU, so it can come out above the whole.
+        "data_wait_share": min(1.0, round(done.data_seconds / max(done.seconds, 1e-9), 4)),
+        **asdict(counts),
+        **measured,
+        "curve": done.curve,
+        "checkpoint_sha256": checkpoint_sha256,
+    }
 
 
 def check_recordable() -> str:
@@ -122,18 +120,31 @@ def _is_recorded(record: dict[str, Any], path: Path) -> bool:
     return {**known, **record, "sha256": known["sha256"]} == known
 
 
+def read_run(path: Path) -> dict[str, Any]:
+    """The record that a run has left in the cache, a :class:`~hand_lib.experiments.schema.RunRecord` as plain JSON.
+
+    Raises:
+        HandLibError: no such file; no record; a field that is wrong; one that was changed. One line that names the
+            file, the field and the value.
+    """
+    return _read(path, RunRecord)
+
+
+def _read(path: Path, model: type[RunRecord]) -> dict[str, Any]:
+    content = cache.read_json(path)
+    try:
+        return validate(content, model)
+    except HandLibError as error:
+        raise HandLibError(f"cannot use {path}: {error}") from error
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """One recorded run, a :class:`~hand_lib.experiments.schema.RecordedRun` as plain JSON.
 
     Raises:
-        HandLibError: no such file; no record; a field that is wrong; one that was changed; one that lies where another
-            run's belongs. One line that names the file, the field and the value.
+        HandLibError: as :func:`read_run`; or it lies where another run's record belongs.
     """
-    content = cache.read_json(path)
-    try:
-        record = validate(content, RecordedRun)
-    except HandLibError as error:
-        raise HandLibError(f"cannot use {path}: {error}") from error
+    record = _read(path, RecordedRun)
     wanted = record_path(record, path.parent.parent)
     if wanted != path:
         raise HandLibError(f"cannot use {path}: it is the record of another run, whose place is {wanted}")

@@ -5,11 +5,13 @@ One way, each station entered once: plan → train → measure → record.
 
 from __future__ import annotations
 
-import json
+import os
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +26,12 @@ from hand_lib.experiments.estimates import expected_time
 from hand_lib.experiments.measuring import constant_prediction, measure
 from hand_lib.experiments.planning import EVALUATION_FILE, MODEL_FILE, RECORD_FILE, Plan, evaluation_hash, plan
 from hand_lib.experiments.profiles import Profile, datasets
-from hand_lib.experiments.recording import make_record
+from hand_lib.experiments.recording import make_record, read_run
+from hand_lib.experiments.schema import RunRecord, seal, validate
+from hand_lib.experiments.weights_files import WEIGHTS_KIND, about
 from hand_lib.metrics import joint_errors
 from hand_lib.models.rows import Row
+from hand_lib.skeleton import NUM_JOINTS
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -52,17 +57,26 @@ class Run:
         Raises:
             HandLibError: its file is missing, damaged, or not the one the record tells of.
         """
-        path = self.folder / MODEL_FILE
-        tensors, _ = cache.read_tensors(path)
-        if cache.sha256(path) != self.record["checkpoint_sha256"]:
-            raise HandLibError(f"{path} is not the file its record tells of; delete {self.folder} to train again")
         model = self.plan.build()
+        with _or_delete(self.folder):
+            _check_weights(self.folder, self.record)
+            path = self.folder / MODEL_FILE
+            tensors, _ = cache.read_tensors(path)
+            cache.expect_tensors(path, tensors, model.state_dict())
         model.load_state_dict(tensors)
         return model.to(device, memory_format=torch.channels_last).eval()
 
     @cached_property
     def _evaluation(self) -> dict[str, Tensor]:
-        return cache.read_tensors(self.folder / EVALUATION_FILE)[0]
+        path = self.folder / EVALUATION_FILE
+        with _or_delete(self.folder):
+            tensors, metadata = cache.read_tensors(path)
+            if metadata != _about_evaluation(self.record):
+                raise cache.Damaged(f"{path} is not the file its record tells of")
+            count = self.record["evaluation_images"]
+            hands, seen = torch.empty(count, NUM_JOINTS, 3), torch.empty(count, NUM_JOINTS, dtype=torch.bool)
+            cache.expect_tensors(path, tensors, {"xyz": hands, "true_xyz": hands, "visible": seen})
+        return tensors
 
     @property
     def predictions(self) -> Tensor:
@@ -131,11 +145,13 @@ def run(
     ours = training.processes()
     if ours.rank > 0:  # the first process keeps the lock for all
         return _run_together(planned, device, deadline)
+    if ours.world == 1 and (found := _finished(planned)):
+        return found
     with cache.lock(planned.folder, waiting_for=planned.title, wait=wait or ours.world > 1):
         cache.remove_leftovers(planned.folder)
         if ours.world > 1:
             return _run_together(planned, device, deadline, progress=progress)
-        return find(planned) or _run_alone(planned, device, deadline, progress=progress)
+        return _find_and_tidy(planned) or _run_alone(planned, device, deadline, progress=progress)
 
 
 def _run_alone(planned: Plan, device: str | None, deadline: float | None, *, progress: bool) -> Run:
@@ -150,7 +166,7 @@ def _run_together(planned: Plan, device: str | None, deadline: float | None, *, 
     """As one of several processes: the first one looks, renders, measures and records; all of them train and read."""
     fabric = training.make_fabric(training.choose_device(device), planned.config.precision)
     first = fabric.global_rank == 0
-    found = find(planned) if first else None
+    found = _find_and_tidy(planned) if first else None
     if not fabric.broadcast(found is not None):
         if first:
             datasets(planned.profile)  # rendered by one, read by all
@@ -165,39 +181,73 @@ def _make(planned: Plan, fabric: Fabric, deadline: float | None, *, progress: bo
     model, done = _train(planned, fabric, deadline, progress=progress)
     if fabric.global_rank > 0:
         return None
-    measured = _measure(planned, model, fabric.device)
     sha256 = cache.sha256(planned.folder / MODEL_FILE)
+    measured = _measure(planned, model, fabric.device, sha256)
     return _record(planned, make_record(planned, done, fabric.device, fabric.world_size, measured, sha256))
 
 
+# ------------------------------------------------------------------------------------------------ what is there already
+
+
 def find(planned: Plan) -> Run | None:
-    """The finished run, if the cache has it; measured again if the measuring code has changed."""
-    if not (planned.folder / RECORD_FILE).exists():
-        return None
+    """The finished run, if the cache has it; measured again if the measuring code has changed.
+
+    Raises:
+        HandLibError: a file of it is damaged, or is not this run's: one line that names it, and what to delete.
+    """
     found = _read(planned)
-    if found.record["evaluation_source"] == evaluation_hash():
+    if found is None or found.record["evaluation_source"] == evaluation_hash():
         return found
-    return _record(planned, {**found.record, **_measure(planned, found.model(), torch.device("cpu"))})
+    sha256 = found.record["checkpoint_sha256"]
+    return _record(planned, {**found.record, **_measure(planned, found.model(), torch.device("cpu"), sha256)})
 
 
-def _read(planned: Plan) -> Run:
-    record = cache.read_json(planned.folder / RECORD_FILE)
-    if not isinstance(record, dict) or record.get("key") != planned.key:
-        raise HandLibError(f"{planned.folder / 'record.json'} is no record of this run; delete {planned.folder}")
+def _finished(planned: Plan) -> Run | None:
+    """The run if there is nothing left to do about it. It is only read, also from a cache that cannot be written."""
+    found = _read(planned)
+    if found is None or found.record["evaluation_source"] != evaluation_hash():
+        return None
+    untidy = (planned.folder / training.CHECKPOINT_FILE).exists() or any(cache.leftovers(planned.folder))
+    return None if untidy and os.access(planned.folder, os.W_OK) else found
+
+
+def _find_and_tidy(planned: Plan) -> Run | None:
+    """As :func:`find`; what a process left that was killed after it had recorded is deleted. Hold the folder's lock."""
+    found = find(planned)
+    if found:
+        _remove_checkpoint(planned)
+    return found
+
+
+def _read(planned: Plan) -> Run | None:
+    """The run as it is kept, believed only if its record is sound and this plan's, and its weights are the record's."""
+    path = planned.folder / RECORD_FILE
+    with cache.readable_errors(path, "read"):
+        if not path.exists():
+            return None
+    with _or_delete(planned.folder):
+        record = read_run(path)
+        if (record["key"], record["decides"]) != (planned.key, planned.decides):
+            raise HandLibError(f"{path} is the record of another run")
+        _check_weights(planned.folder, record)
     return Run(planned.folder, record, planned)
 
 
+def _check_weights(folder: Path, record: dict[str, Any]) -> None:
+    if cache.sha256(folder / MODEL_FILE) != record["checkpoint_sha256"]:
+        raise HandLibError(f"{folder / MODEL_FILE} is not the file its record tells of")
+
+
+@contextmanager
+def _or_delete(folder: Path) -> Iterator[None]:
+    """Say of what is wrong with a finished run how to have it anew. Hours of training are not deleted unasked."""
+    try:
+        yield
+    except HandLibError as error:
+        raise HandLibError(f"{error}; delete {folder} to train again") from error
+
+
 # --------------------------------------------------------------------------------------------------------------- train
-
-
-def _about(planned: Plan) -> dict[str, str]:
-    """What a file of weights says of itself."""
-    return {
-        "row": planned.row.name,
-        "profile": planned.profile.name,
-        "seed": str(planned.config.seed),
-        "network": json.dumps(asdict(planned.network)),
-    }
 
 
 def _train(
@@ -219,7 +269,7 @@ def _train(
         folder=planned.folder,
         validate=validate,
         key=planned.key,
-        about=_about(planned),
+        about=about(planned),
         title=planned.name,
         fabric=fabric,
         deadline=deadline,
@@ -229,7 +279,7 @@ def _train(
         where = f"{planned.title}: stopped at step {done.step} of {config.steps}; the same command goes on from there"
         raise Unfinished(where) if done.stopped_by == "budget" else Stopped(where, signal.Signals[done.stopped_by])
     if fabric.global_rank == 0:
-        weights = {**_about(planned), "kind": "weights", "key": planned.key}
+        weights = {**about(planned), "kind": WEIGHTS_KIND, "key": planned.key}
         cache.write_tensors(planned.folder / MODEL_FILE, model.state_dict(), weights)
     return model, done
 
@@ -237,23 +287,37 @@ def _train(
 # --------------------------------------------------------------------------------------------------- measure and record
 
 
-def _measure(planned: Plan, model: nn.Module, device: torch.device) -> dict[str, Any]:
+def _measure(planned: Plan, model: nn.Module, device: torch.device, weights_sha256: str) -> dict[str, Any]:
     """Measure a trained model on the evaluation set; keeps the predictions, returns the record's part."""
     result = measure(planned.profile, model, image_size=planned.network.image_size, device=device)
-    kept = {"xyz": result.xyz, "true_xyz": result.true_xyz, "visible": result.visible}
-    cache.write_tensors(planned.folder / EVALUATION_FILE, kept)
-    return {
+    measured = {
         "metrics": result.metrics,
         "constant_prediction": constant_prediction(planned.profile),
         "evaluation_source": evaluation_hash(),
     }
+    about_it = _about_evaluation({**measured, "key": planned.key, "checkpoint_sha256": weights_sha256})
+    kept = {"xyz": result.xyz, "true_xyz": result.true_xyz, "visible": result.visible}
+    cache.write_tensors(planned.folder / EVALUATION_FILE, kept, about_it)
+    return measured
+
+
+def _about_evaluation(record: dict[str, Any]) -> dict[str, str]:
+    """What the file of predictions says of itself: of which run and weights, and measured by which code."""
+    return {name: record[name] for name in ("key", "checkpoint_sha256", "evaluation_source")}
 
 
 def _record(planned: Plan, record: dict[str, Any]) -> Run:
     """Write the record, last of all: a run without one is not finished."""
+    record = validate(seal(record), RunRecord)
     cache.write_json(planned.folder / RECORD_FILE, record)
-    (planned.folder / training.CHECKPOINT_FILE).unlink(missing_ok=True)
+    _remove_checkpoint(planned)
     return Run(planned.folder, record, planned)
+
+
+def _remove_checkpoint(planned: Plan) -> None:
+    path = planned.folder / training.CHECKPOINT_FILE
+    with cache.readable_errors(path, "delete"):
+        path.unlink(missing_ok=True)
 
 
 def stop_time(budget: float | None) -> float | None:

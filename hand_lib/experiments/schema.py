@@ -15,20 +15,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from hand_lib.errors import HandLibError
 from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import NUM_JOINTS
+from hand_lib.strict import Count, Hash, Millimetres, Name, Positive, Seconds, Seed, Share, Strict, Text, check
+from hand_lib.training.checkpoints import CurvePoint, in_order
 
 RECORD_FORMAT = 2
-SEEDS = 2**32  # seeds are 0 to one less
-
-
-def _in_print(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("has characters that cannot be printed")
-    return text
 
 
 def _a_date(text: str) -> str:
@@ -36,7 +31,8 @@ def _a_date(text: str) -> str:
     return text
 
 
-def _network(size: Network) -> Network:
+def possible_network(size: Network) -> Network:
+    """The size, if there is a network of it; else ValueError."""
     try:
         NetworkSize(**size.model_dump())
     except HandLibError as error:
@@ -44,24 +40,9 @@ def _network(size: Network) -> Network:
     return size
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
-Text = Annotated[str, Field(max_length=120), AfterValidator(_in_print)]
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Seed = Annotated[int, Field(ge=0, lt=SEEDS)]
-Count = Annotated[int, Field(ge=0, le=10**15)]
-Positive = Annotated[int, Field(ge=1, le=10**15)]
-Seconds = Annotated[float, Field(ge=0, le=1e10)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Millimetres = Annotated[float, Field(ge=0, le=1e12)]
 Scalar = bool | int | float | str | None
 Small = dict[str, Scalar | list[Scalar]]
 Setting = Scalar | list[Scalar | Small] | Small
-
-
-class Strict(BaseModel):
-    """No field more or less, no conversion, no NaN."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Settings(BaseModel):
@@ -117,7 +98,7 @@ class Decides(Strict):
     row: Name
     revision: Revision | None = None
     profile: Name
-    network: Annotated[Network, AfterValidator(_network)]
+    network: Annotated[Network, AfterValidator(possible_network)]
     imagenet: bool
     training: Training
     start: Hash | None = None
@@ -155,15 +136,6 @@ class Metrics(Strict):
             if self.auc_0_50 > getattr(self, name) + 2 * half_a_step:
                 raise ValueError(f"auc_0_50 is {self.auc_0_50}, more than {name}, {getattr(self, name)}")
         return self
-
-
-class CurvePoint(Strict):
-    """One validation."""
-
-    step: Positive
-    loss: Annotated[float, Field(ge=0)]
-    epe: Millimetres
-    seconds: Seconds
 
 
 class Libraries(Strict):
@@ -245,12 +217,10 @@ class RunRecord(Strict):
         _same("data_version", self.data_version, data.version, "decides.data.version")
         _same("training_images", self.training_images, data.training_count, "decides.data.training_count")
         _same("evaluation_images", self.evaluation_images, data.evaluation_count, "decides.data.evaluation_count")
-        steps, seconds = [point.step for point in self.curve], [point.seconds for point in self.curve]
-        if steps != sorted(set(steps)) or seconds != sorted(seconds):
-            raise ValueError("curve goes backwards")
-        if seconds[-1] > self.seconds + 0.01:  # rounded to hundredths
-            raise ValueError(f"curve ends after {seconds[-1]} s, the training after {self.seconds} s")
-        _same("curve's last step", steps[-1], self.steps, "steps")
+        in_order(self.curve, steps=self.steps, seconds=self.seconds + 0.01)  # which are rounded to hundredths
+        _same("curve's last step", self.curve[-1].step, self.steps, "steps")
+        if any(point.epe is None for point in self.curve):
+            raise ValueError("curve has a validation without epe")
         for part, whole in (("head_params", "params"), ("head_macs", "macs")):
             if getattr(self, part) > getattr(self, whole):
                 raise ValueError(f"{part} is {getattr(self, part)}, more than {whole}, {getattr(self, whole)}")
@@ -296,10 +266,7 @@ def validate(content: object, model: type[RunRecord]) -> dict[str, Any]:
     form = content.get("format") if isinstance(content, dict) else None
     if form != RECORD_FORMAT or isinstance(form, bool | float):
         raise HandLibError(f"it is no record of a run in format {RECORD_FORMAT}")
-    try:
-        model.model_validate(content)
-    except ValidationError as error:
-        raise HandLibError(_first(error)) from None
+    check(model, content)
     if content["key"] != run_key(content["decides"], content["source"]):
         raise HandLibError("key is not the hash of decides and source: something in them was changed")
     if content["sha256"] != seal(content)["sha256"]:
@@ -311,13 +278,3 @@ def _same(name: str, here: object, there: object, where: str) -> None:
     near = isinstance(here, float) and math.isclose(here, there, rel_tol=1e-9, abs_tol=1e-9)
     if here != there and not near:
         raise ValueError(f"{name} is {here!r}, but {where} is {there!r}")
-
-
-def _first(error: ValidationError) -> str:
-    """The first complaint in one line: the field, what is wrong, the value."""
-    complaint = error.errors(include_url=False)[0]
-    field = ".".join(map(str, complaint["loc"]))
-    said = complaint["msg"].removeprefix("Value error, ")
-    value = complaint["input"]
-    shown = "" if isinstance(value, dict | BaseModel) else f", not {ascii(value)[:60]}"
-    return f"{field}: {said}{shown}" if field else said

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from hand_lib import cache
 from hand_lib.errors import HandLibError
+from hand_lib.strict import Millimetres, Positive, Seconds, Strict, check
+from hand_lib.training.config import TrainingConfig
 
 CHECKPOINT_KIND = "training checkpoint"
 
@@ -39,6 +44,38 @@ class Progress:
     stopped_by: str | None = None
 
 
+class CurvePoint(Strict):
+    """One validation, see :class:`Progress`; without ``epe`` where nothing was validated."""
+
+    step: Positive
+    loss: Annotated[float, Field(ge=0)]
+    epe: Millimetres | None = None
+    seconds: Seconds
+
+
+def in_order(curve: Sequence[CurvePoint], *, steps: int, seconds: float) -> None:
+    """Raise ValueError unless a curve goes forward, and ends within so many steps and so much time."""
+    if any(a.step >= b.step or a.seconds > b.seconds for a, b in pairwise(curve)):
+        raise ValueError("curve goes backwards")
+    if curve and (curve[-1].step > steps or curve[-1].seconds > seconds):
+        last = f"step {curve[-1].step} after {curve[-1].seconds:g} s"
+        raise ValueError(f"curve ends at {last}, the training at step {steps} after {seconds:g} s")
+
+
+class Saved(Strict):
+    """The part of :class:`Progress` that a checkpoint's metadata hold."""
+
+    step: Positive
+    curve: list[CurvePoint]
+    seconds: Seconds
+    data_seconds: Seconds
+
+    @model_validator(mode="after")
+    def _agree(self) -> Saved:
+        in_order(self.curve, steps=self.step, seconds=self.seconds)
+        return self
+
+
 def parameter_names(model: nn.Module, optimiser: torch.optim.Optimizer) -> list[str]:
     """The names of the optimiser's parameters, in its order: that of its groups, not that of the model."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -59,24 +96,26 @@ def save_checkpoint(
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{names[index]}.{what}": torch.as_tensor(value) for what, value in state.items()}
     tensors["losses"] = progress.losses
-    said = {name: getattr(progress, name) for name in ("step", "curve", "seconds", "data_seconds")}
+    said = {name: getattr(progress, name) for name in Saved.model_fields}
     cache.write_tensors(path, tensors, {**about, "kind": CHECKPOINT_KIND, "key": key, "progress": json.dumps(said)})
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, key: str) -> Progress:
+def load_checkpoint(
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, config: TrainingConfig, key: str
+) -> Progress:
     """Restore the model and the optimiser in place; returns how far the training had come.
 
     Raises:
-        HandLibError: the file is damaged, or belongs to another training.
+        HandLibError: the file is damaged, belongs to another training, or does not hold what this one needs.
     """
-    advice = f"delete {path} to train from the beginning"
     try:
         tensors, metadata = cache.read_tensors(path)
-    except HandLibError as error:
-        raise HandLibError(f"{error}; {advice}") from error
-    if metadata.get("kind") != CHECKPOINT_KIND or metadata.get("key") != key:
-        raise HandLibError(f"cannot go on from {path}: it is no checkpoint of this training; {advice}")
-    progress = Progress(**json.loads(metadata["progress"]), losses=tensors.pop("losses"))
+        if metadata.get("kind") != CHECKPOINT_KIND or metadata.get("key") != key:
+            raise cache.Damaged(f"cannot go on from {path}: it is no checkpoint of this training")
+        cache.expect_tensors(path, tensors, _contents(model, optimiser, config))
+        progress = _progress(path, metadata, tensors.pop("losses"), config)
+    except cache.Damaged as error:
+        raise HandLibError(f"{error}; delete {path} to train from the beginning") from error
     names = parameter_names(model, optimiser)
     state = {
         index: {what: tensors.pop(f"optimiser.{name}.{what}") for what in ("step", "exp_avg", "exp_avg_sq")}
@@ -91,3 +130,37 @@ def load_checkpoint(path: Path, model: nn.Module, optimiser: torch.optim.Optimiz
         for what in ("exp_avg", "exp_avg_sq"):
             moments[what] = torch.empty_like(parameter).copy_(moments[what])
     return progress
+
+
+def _contents(model: nn.Module, optimiser: torch.optim.Optimizer, config: TrainingConfig) -> dict[str, Tensor]:
+    """Tensors with the names, types and shapes of those that :func:`save_checkpoint` writes."""
+    parameters = dict(model.named_parameters())
+    like = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for name in parameter_names(model, optimiser):
+        moments = dict.fromkeys(("exp_avg", "exp_avg_sq"), parameters[name])
+        like |= {f"optimiser.{name}.{what}": tensor for what, tensor in moments.items()}
+        like[f"optimiser.{name}.step"] = torch.empty(())
+    return like | {"losses": torch.empty(config.steps)}
+
+
+def _progress(path: Path, metadata: Mapping[str, str], losses: Tensor, config: TrainingConfig) -> Progress:
+    saved = read_saved(path, metadata)
+    done = saved.step
+    wanted = [step for step in sorted(config.validation_steps) if 0 < step <= done]
+    if done > config.steps or [point.step for point in saved.curve] != wanted:
+        raise cache.Damaged(f"cannot go on from {path}: {done} steps and this curve are not of {config.steps} steps")
+    if not losses[:done].isfinite().all() or not losses[done:].isnan().all():
+        raise cache.Damaged(f"cannot go on from {path}: its losses are not those of {done} steps")
+    return Progress(**json.loads(metadata["progress"]), losses=losses)
+
+
+def read_saved(path: Path, metadata: Mapping[str, str]) -> Saved:
+    """What a checkpoint's metadata say of its progress.
+
+    Raises:
+        Damaged: they say none, or one that cannot be.
+    """
+    try:
+        return check(Saved, cache.parse_json(metadata.get("progress", "")))
+    except (HandLibError, ValueError) as error:
+        raise cache.Damaged(f"cannot use {path}: progress: {error}") from error

@@ -183,7 +183,7 @@ def train(
     path = folder / CHECKPOINT_FILE
     progress = Progress(losses=torch.full((config.steps,), torch.nan))
     if path.exists():
-        progress = load_checkpoint(path, model, optimiser, key)
+        progress = load_checkpoint(path, model, optimiser, config, key)
 
     torch.backends.cudnn.benchmark = True  # every step has the same shapes: let it find the fastest convolutions
     check_every = CHECK_EVERY_ON_GPU if device_.type != "cpu" else 1
