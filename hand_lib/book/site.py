@@ -66,7 +66,8 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
     with readable_errors(folders.stage):
         shutil.rmtree(folders.stage, ignore_errors=True)
         for name in ("book", "assets"):
-            shutil.copytree(root / name, folders.stage / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+            without = shutil.ignore_patterns(".ipynb_checkpoints")
+            shutil.copytree(root / name, folders.stage / name, ignore=without, copy_function=_copy)
         shutil.copy(root / "_toc.yml", folders.stage)
         results_page.write(folders.stage / "book" / "results_table.md", root / "results")
         staged = yaml.safe_dump(settings.staged(), sort_keys=False)
@@ -82,6 +83,12 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
             put_address(content, settings.address)
             write_notebook(folders.stage / "notebooks" / chapter.path.name, content)
     return missing
+
+
+def _copy(source: str, target: str) -> str:
+    """Copy a file. `copytree` goes on after an OSError, with a list of all of them; here the first one ends it."""
+    with readable_errors(target):
+        return shutil.copy2(source, target)
 
 
 def build(folders: Folders) -> list[str]:
