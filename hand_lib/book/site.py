@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 import sysconfig
@@ -96,6 +98,9 @@ def build(folders: Folders) -> list[str]:
 
     Returns:
         What Sphinx complained of; an empty list where the site was built.
+
+    Raises:
+        HandLibError: the folder cannot be written, or the disk is full.
     """
     book = folders.site.parents[1]
     with readable_errors(folders.site):
@@ -106,6 +111,8 @@ def build(folders: Folders) -> list[str]:
         folders.log.write_text(built.stdout + built.stderr, encoding="utf-8")
     if not built.returncode:
         return []
+    if os.strerror(errno.ENOSPC) in built.stderr:
+        raise HandLibError(f"cannot write {folders.site}: the disk is full")
     lines = re.sub(r"\x1b\[[\d;]*m", "", built.stderr).strip().splitlines()
     return [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
 
