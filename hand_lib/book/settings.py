@@ -30,8 +30,9 @@ def _address(text: str) -> str:
 
 
 def _inside(text: str) -> str:
-    if not text.isprintable() or PurePosixPath(text).is_absolute() or ".." in PurePosixPath(text).parts:
-        raise ValueError("a path inside the checkout")
+    path = PurePosixPath(text)
+    if not text.isprintable() or str(path) != text or path.is_absolute() or ".." in path.parts:
+        raise ValueError("a path inside the checkout, such as book/intro")
     return text
 
 
@@ -90,10 +91,44 @@ class Settings(Checked):
         }
 
 
-class Contents(Checked):
-    """``_toc.yml``: the pages in order, without suffixes, the first one first."""
+class Page(Checked):
+    """A page, without its suffix, and those below it."""
 
-    pages: tuple[File, ...]
+    model_config = ConfigDict(extra="forbid")
+    file: File
+    title: str | None = None
+    sections: list[Page] = Field(default=[])
+
+
+class Part(Checked):
+    model_config = ConfigDict(extra="forbid")
+    caption: str | None = None
+    numbered: bool | int = False
+    chapters: list[Page] = Field(min_length=1)
+
+
+class Contents(Checked):
+    """``_toc.yml``: the first page, and the others in parts or in one list.
+
+    No other key is let through: the reader that builds the site skips what it does not know, pages included.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    format: Literal["jb-book"]
+    root: File
+    parts: list[Part] = Field(default=[])
+    chapters: list[Page] = Field(default=[])
+
+    @property
+    def pages(self) -> list[str]:
+        """All pages in order, without suffixes, the first one first."""
+        found = [self.root]
+        waiting = [*self.chapters, *(page for part in self.parts for page in part.chapters)]
+        while waiting:
+            page = waiting.pop(0)
+            found.append(page.file)
+            waiting = [*page.sections, *waiting]
+        return found
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
@@ -117,7 +152,7 @@ def read_settings(root: Path) -> Settings:
 
 
 def read_contents(root: Path) -> Contents:
-    """``root/_toc.yml``, by the reader that builds the site.
+    """``root/_toc.yml``, by our own model and by the reader that builds the site.
 
     Raises:
         HandLibError: names the file and what is wrong in it, such as a page that is listed twice.
@@ -126,15 +161,12 @@ def read_contents(root: Path) -> Contents:
 
     path = root / "_toc.yml"
     content = _read_yaml(path)
-    if not isinstance(content, dict) or content.get("format") != "jb-book":
-        raise HandLibError(f"{path}: format: 'jb-book' is expected")
+    contents = check(path, Contents, content)
     try:
-        pages = list(parse_toc_data(content))
+        parse_toc_data(content)
     except MalformedError as error:
         raise HandLibError(one_line(f"{path}: {error}")) from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # it does not look at every type
-        raise HandLibError(one_line(f"{path}: no table of contents ({error})")) from error
-    return check(path, Contents, {"pages": tuple(pages)})
+    return contents
 
 
 def check_files(root: Path, settings: Settings, contents: Contents) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 import sysconfig
@@ -66,7 +68,8 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
     with readable_errors(folders.stage):
         shutil.rmtree(folders.stage, ignore_errors=True)
         for name in ("book", "assets"):
-            shutil.copytree(root / name, folders.stage / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+            without = shutil.ignore_patterns(".ipynb_checkpoints")
+            shutil.copytree(root / name, folders.stage / name, ignore=without, copy_function=_copy)
         shutil.copy(root / "_toc.yml", folders.stage)
         results_page.write(folders.stage / "book" / "results_table.md", root / "results")
         staged = yaml.safe_dump(settings.staged(), sort_keys=False)
@@ -84,11 +87,20 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
     return missing
 
 
+def _copy(source: str, target: str) -> str:
+    """Copy a file. `copytree` goes on after an OSError, with a list of all of them; here the first one ends it."""
+    with readable_errors(target):
+        return shutil.copy2(source, target)
+
+
 def build(folders: Folders) -> list[str]:
     """Build the staged book into ``folders.site``, nitpicky and with warnings as errors.
 
     Returns:
         What Sphinx complained of; an empty list where the site was built.
+
+    Raises:
+        HandLibError: the folder cannot be written, or the disk is full.
     """
     book = folders.site.parents[1]
     with readable_errors(folders.site):
@@ -99,6 +111,8 @@ def build(folders: Folders) -> list[str]:
         folders.log.write_text(built.stdout + built.stderr, encoding="utf-8")
     if not built.returncode:
         return []
+    if os.strerror(errno.ENOSPC) in built.stderr:
+        raise HandLibError(f"cannot write {folders.site}: the disk is full")
     lines = re.sub(r"\x1b\[[\d;]*m", "", built.stderr).strip().splitlines()
     return [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
 
