@@ -13,7 +13,7 @@ from hand_lib.samples import Samples
 from hand_lib.skeleton import TIPS
 from hand_lib.synthetic.anatomy import RADII, SEGMENTS, forward_kinematics, move, rotate
 from hand_lib.synthetic.annotation import CLASS_OF_CODE, OBJECT, OTHER, boxes, second_nearest, visible_joints
-from hand_lib.synthetic.renderer import barycentric, crevice_shade, rasterise, rasterise_depth, soft_shadow
+from hand_lib.synthetic.renderer import barycentric, crevice_shade, pierce, rasterise, rasterise_depth, soft_shadow
 from hand_lib.synthetic.scene import (
     WIDE,
     HandParameters,
@@ -337,7 +337,7 @@ def render_scene(
     uv = xyz[..., :2] / xyz[..., 2:] * focal[:, None, None] + centre[:, None]
 
     # Bystanders' hands, behind.
-    skin, thickness = hands.skin, hands.shape.thickness
+    skin = hands.skin
     hand_size = extent.amax(1) * scene.place[:, 2]  # mm, as seen
     if len(other_rows):
         other = others
@@ -361,7 +361,7 @@ def render_scene(
                 for name in ("shape", "pose", "skin", "right", "character")
             }
         )
-        skin, thickness = everyone.skin, everyone.shape.thickness
+        skin = everyone.skin
     number = len(camera)
 
     def to_screen(points: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -550,7 +550,15 @@ def render_scene(
     depth_map = torch.where(depth_map > 0, 1.0 / depth_map, 0.0)
     codes = codes & 0xFF
     mask = CLASS_OF_CODE.to(device)[codes]
-    visible = visible_joints(xyz, uv, thickness[:batch], depth_map, codes)
+
+    # Visibility, on the lines of sight to the joints.
+    sight, sight_w = (uv + 0.5) * supersample - 0.5, 1.0 / xyz[..., 2]
+    hits = pierce(sight, sight_w, screen, inverse, surface.faces, picture_of)
+    things = None
+    if len(object_rows):
+        things = pierce(sight, sight_w, object_screen, object_inverse, object_faces, object_rows)
+    in_picture = ((uv >= -0.5) & (uv < size - 0.5)).all(-1)
+    visible = visible_joints(xyz, in_picture, surface.part, hits, things)
 
     # Mirror the left hands, picture and all.
     left = ~hands.right

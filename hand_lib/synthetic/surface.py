@@ -343,6 +343,9 @@ def _make_surface(cell: float) -> HandSurface:
         raise HandLibError(f"no closed skin with cells of {cell} mm: choose finer ones")
     vertices = torch.tensor(vertices, dtype=torch.float32) * cell + low
     faces = torch.tensor(faces)
+    # Neighbours on the skin are neighbours in the list: sorted by cubes of 16 mm.
+    cube = torch.floor((vertices[faces].mean(1) - low) / 16.0).long()
+    faces = faces[torch.argsort((cube[:, 0] * 64 + cube[:, 1]) * 64 + cube[:, 2], stable=True)]
 
     # Even out the triangles, and bring the vertices to the surface exactly (not the flat end of the forearm).
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
