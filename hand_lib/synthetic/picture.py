@@ -296,7 +296,7 @@ def render_scene(
     if not 16 <= size <= 1024:
         raise HandLibError(f"size is {size}: pictures can be 16 to 1024 pixels wide")
     if cell is None:
-        cell = 6.0 if size <= 80 else 5.0 if size <= 160 else 3.5
+        cell = 5.0 if size <= 160 else 3.5
     device = scene.place.device
     batch, fine = len(hands), size * supersample
     surface = hand_surface(cell, str(device))
