@@ -98,7 +98,7 @@ def test_fingers_end_beyond_the_bone_by_the_flesh_that_was_measured(cell):
     surface = hand_surface(cell)
     for chain, (tip, flesh) in enumerate(zip(TIPS, (5.67, 3.84, 3.95, 3.95, 3.73), strict=True)):
         along = (surface.vertices[surface.part == 3 * chain] - surface.rest_origin[tip]) @ surface.rest_rotation[tip]
-        assert along[:, 1].max().item() == pytest.approx(flesh, abs=0.6)
+        assert along[:, 1].max().item() == pytest.approx(flesh, abs=0.2 * cell)
 
 
 def volume_above(vertices, faces, level: float) -> float:
@@ -147,7 +147,7 @@ def test_visible_joints_lie_on_their_own_part(size):
     near = torch.stack([own[hand, joint, lookup(samples.mask, samples.uv + s).long()] for s in shifts])
     seen = samples.visible
     assert near[0][seen].float().mean() > 1 - 2 / size  # borders of parts take up less of larger pictures
-    assert near.any(0)[seen].float().mean() > 0.999
+    assert near.any(0)[seen].float().mean() > 0.995
     missed = (seen & ~near[0]).sum(0)  # joint by joint, so that no single one may fail everywhere
     assert (missed <= 2 + 6 / size * seen.sum(0)).all()
 
