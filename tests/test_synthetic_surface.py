@@ -17,7 +17,7 @@ from hand_lib.synthetic import (
 )
 from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, PALM_PART, rest_pose
 
-CELLS = [6.0, 5.0, 3.5]  # those that the renderer uses
+CELLS = [6.0, 5.0, 3.5]  # the renderer uses 5 and 3.5
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -68,7 +68,7 @@ def test_skin_lies_on_the_flesh_of_random_poses():
             axis = b - a
             t = ((points - a[:, None]) * axis[:, None]).sum(-1) / axis.square().sum(-1)[:, None]
             distance = (points - a[:, None] - t.clamp(0, 1)[..., None] * axis[:, None]).norm(dim=-1)
-            assert distance.quantile(0.01) > 2.0 and distance.quantile(0.99) < 14.0
+            assert distance.quantile(0.01) > 2.0 and distance.quantile(0.99) < 15.0  # webs, too
 
 
 def test_bent_fingers_keep_their_volume():
