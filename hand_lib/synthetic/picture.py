@@ -12,17 +12,16 @@ from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
 from hand_lib.skeleton import FINGER_COLORS, FINGERS, NUM_JOINTS, TIPS, WRIST_COLOR
 from hand_lib.synthetic.anatomy import RADII, SEGMENTS, forward_kinematics, move, rotate
+from hand_lib.synthetic.hands import HandParameters, sample_hands
 from hand_lib.synthetic.renderer import barycentric, crevice_shade, rasterise, rasterise_depth, soft_shadow
 from hand_lib.synthetic.scene import (
     WIDE,
-    HandParameters,
     SceneConfig,
     SceneParameters,
     Skin,
     backgrounds,
     hash_noise,
     power,
-    sample_hands,
     sample_scenes,
 )
 from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, PALM_PART, HandSurface, hand_surface, pose_surface
@@ -66,7 +65,7 @@ class PosedHands:
 
 
 def pose_hand(hands: HandParameters, *, cell: float = 4.0, iterations: int = 2) -> PosedHands:
-    """Joints and skin of hands from :func:`~hand_lib.synthetic.scene.sample_hands`.
+    """Joints and skin of hands from :func:`~hand_lib.synthetic.hands.sample_hands`.
 
     Args:
         hands: B hands; left ones are posed as the right hands whose mirror images they are.
