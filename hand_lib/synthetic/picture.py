@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -25,6 +25,7 @@ from hand_lib.synthetic.scene import (
     sample_scenes,
 )
 from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, PALM_PART, HandSurface, hand_surface, pose_surface
+from hand_lib.synthetic.views import clear_forearm
 
 # What a pixel shows, as a code: 0 nothing, 1–17 a part of this hand (part + 1), 18 another hand, 19 an object.
 _OTHER, _OBJECT, _CODES = NUM_PARTS + 1, NUM_PARTS + 2, NUM_PARTS + 3
@@ -703,7 +704,8 @@ def render(
 
     Args:
         seed: of the data set.
-        split: ``"training"`` or ``"evaluation"``; they share no person, gesture or background.
+        split: ``"training"``, ``"evaluation"`` or ``"held_out_gestures"``, see
+            :func:`~hand_lib.synthetic.hands.sample_hands`. No background is in two of them.
         indices: ``(B,)`` which pictures.
         size: their side in pixels.
         scene: how they vary.
@@ -726,6 +728,7 @@ def render(
         block = indices[start : start + _BLOCK]
         hands = move(sample_hands(seed, split, block, left=scene.left), device)
         scenes = move(sample_scenes(seed, split, block, scene), device)
+        hands = replace(hands, pose=clear_forearm(hands.shape, hands.pose, scenes.rotation, scenes.place))
         with_other = torch.nonzero(scenes.has_other.cpu())[:, 0].tolist()
         others = move(sample_hands(seed, split, [block[i] for i in with_other], stream="other hand"), device)
         for first in range(0, len(block), step):
