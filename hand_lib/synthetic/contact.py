@@ -35,10 +35,10 @@ _STEPS = 24
 _PADS = 0.4  # mm that the pads stand out over the capsules
 _OVER = 1.25  # over-relaxation
 # Where a finger can meet the palm: share of its middle (1) and distal (2) segment. The proximal one adjoins the palm.
-_PALM_POINTS = ((1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0), (2, 0.4), (2, 0.7), (2, 0.93))
+_PALM_POINTS = ((1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0), (2, 0.4), (2, 0.65), (2, 0.88))
 # Where a finger can meet another: pieces of its segments, from and to which share, and the millimetres that the skin
 # stands out there over the capsules. The first half of the proximal segment is joined to its neighbour by the web.
-_PIECES = ((0, 0.5, 0.75, 1.8, 0.6), (0, 0.75, 1.0, 0.6, 0.0), (1, 0.0, 1.0, 0.0, 0.0), (2, 0.0, 1.0, 0.0, 0.0))
+_PIECES = ((0, 0.5, 0.75, 1.8, 0.6), (0, 0.75, 1.0, 0.6, 0.0), (1, 0.0, 1.0, 0.0, 0.0), (2, 0.0, 0.88, 0.0, 0.0))
 # How readily each joint gives way: three flexions, abduction, twist of the thumb.
 _MOBILITY = torch.tensor([1.0, 1.0, 0.6, 0.4, 0.4])
 
