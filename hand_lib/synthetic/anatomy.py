@@ -5,11 +5,15 @@ fingers (distal), z out of the palm (palmar). A finger's flexion is a rotation a
 towards z; abduction is a rotation about z, positive towards the little finger (ulnar). Left hands are mirror images
 and are made from right ones at the very end.
 
-Bone lengths are the means of Buryanov & Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010. Their
-spread (about 8 % a bone) is split here into size, proportions of palm, fingers and thumb, and a small rest for each
-bone, because long hands have long bones everywhere. Ranges of motion follow Hume et al., "Functional range of motion
-of the joints of the hand", J. Hand Surg. 15A(2), 1990, and the coupling DIP = 2/3 PIP is that of Rijpkema & Girard,
-"Computer animation of knowledge-based human grasping", SIGGRAPH 1991.
+Bone lengths are the means of Buryanov & Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010. They
+measured a spread of 8 to 9 % for metacarpals and of 7 to 16 % for phalanges; here every bone has about 8 %, split into
+size, proportions of palm, fingers and thumb, and a small rest for each bone, because long hands have long bones
+everywhere. The ranges of the MCP and IP joints follow Hume et al., "Functional range of motion of the joints of the
+hand", J. Hand Surg. 15A(2), 1990, who measured no others. Those of abduction, the thumb's CMC joint and its twist,
+cupping and the wrist are this book's own round figures: chosen to stay within what goniometry calls normal where it
+has a norm (wrist: about 80° of flexion, 70° of extension, 20° of radial and 30° of ulnar deviation), and by eye where
+it has none. The coupling DIP = 2/3 PIP is that of Rijpkema & Girard, "Computer animation of knowledge-based human
+grasping", SIGGRAPH 1991.
 """
 
 from __future__ import annotations
@@ -259,7 +263,7 @@ def frame_scales(shape: HandShape) -> Tensor:
 
 
 # ---------------------------------------------------------------------------------------------------------------
-# Limits, in degrees. Fingers: active range of motion; thumb: about the neutral frame above.
+# Limits, in degrees. Fingers: active range of motion; thumb: about the neutral frame above. Sources: at the top.
 FLEXION_LIMITS = torch.deg2rad(
     torch.tensor(
         [
@@ -365,12 +369,12 @@ PROTOTYPES = {
         "gun": ("EFFF", "up", 0.0),
         "horns": ("EFFE", "across", 0.4),
         "call": ("FFFE", "out", 0.3),
-        "letter": ("EFFF", "out", 0.0),
+        "pair": ("FFEE", "across", 0.3),
         "bowl": ("GGGG", "opposed", 0.4),
         "scissors": ("EEHH", "rest", 0.5),
         "tripod": ("QMRR", "opposed", -0.2),
         "walk": ("RTHH", "rest", 0.0),
-        "spread": ("RRRR", "out", 0.9),
+        "gable": ("EETT", "side", -0.2),
     },
 }
 _SPREAD = (-9.0, -1.5, 5.5, 13.0)  # abduction of index to little at spread 1

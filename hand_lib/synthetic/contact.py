@@ -34,6 +34,7 @@ GIVE = 0.3  # mm that flesh yields where it is touched
 _STEPS = 24
 _PADS = 0.4  # mm that the pads stand out over the capsules
 _OVER = 1.25  # over-relaxation
+_STUCK, _ATTEMPTS = 1.0, 4  # mm of overlap with which a pose is tried again, and how often
 # Where a finger can meet the palm: share of its middle (1) and distal (2) segment. The proximal one adjoins the palm.
 _PALM_POINTS = ((1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0), (2, 0.4), (2, 0.65), (2, 0.88))
 # Where a finger can meet another: pieces of its segments, from and to which share, and the millimetres that the skin
@@ -41,6 +42,8 @@ _PALM_POINTS = ((1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0), (2, 0.4), (2, 0.65), (
 _PIECES = ((0, 0.5, 0.75, 1.8, 0.6), (0, 0.75, 1.0, 0.6, 0.0), (1, 0.0, 1.0, 0.0, 0.0), (2, 0.0, 0.88, 0.0, 0.0))
 # How readily each joint gives way: three flexions, abduction, twist of the thumb.
 _MOBILITY = torch.tensor([1.0, 1.0, 0.6, 0.4, 0.4])
+_OPEN_THUMB = torch.zeros(5, 5)  # away from the palm and from the fingers
+_OPEN_THUMB[0, :4] = torch.deg2rad(torch.tensor([-14.0, -8.0, -12.0, -9.0]))
 
 
 @lru_cache(maxsize=1)
@@ -133,9 +136,17 @@ def _finger_contacts(shape: HandShape, joints: Tensor) -> tuple[Tensor, Tensor, 
 
     start, stop = along(chain, 0), along(chain, 1)  # (B, 5, 4, 3)
     r0, r1 = along(thick, 0, rim=True), along(thick, 1, rim=True)
+    # No web joins the thumb to a finger's proximal segment: the two can meet along all of it.
+    whole, whole_r0 = start.clone(), r0.clone()
+    whole[:, 1:, 0], whole_r0[:, 1:, 0] = chain[:, 1:, 0], thick[:, 1:, 0]
     # (B, 5, 1, 4, 1) against (B, 5, 4, 1, 4)
-    p, d = start[:, :, None, :, None], (stop - start)[:, :, None, :, None]
-    q, e = (x[:, _OTHERS][:, :, :, None] for x in (start, stop - start))
+    with_thumb = torch.zeros(5, 4, 1, 1, dtype=torch.bool)
+    with_thumb[0], with_thumb[1:, 0] = True, True
+    p = torch.where(with_thumb[..., None], whole[:, :, None, :, None], start[:, :, None, :, None])
+    ra = torch.where(with_thumb, whole_r0[:, :, None, :, None], r0[:, :, None, :, None])
+    q = torch.where(with_thumb[..., None], whole[:, _OTHERS][:, :, :, None], start[:, _OTHERS][:, :, :, None])
+    rb = torch.where(with_thumb, whole_r0[:, _OTHERS][:, :, :, None], r0[:, _OTHERS][:, :, :, None])
+    d, e = stop[:, :, None, :, None] - p, stop[:, _OTHERS][:, :, :, None] - q
     # The nearest points of two segments, Ericson's way.
     dd, ee, de = dot(d, d), dot(e, e), dot(d, e)
     r = p - q
@@ -146,7 +157,6 @@ def _finger_contacts(shape: HandShape, joints: Tensor) -> tuple[Tensor, Tensor, 
     mine = p + s[..., None] * d
     apart = mine - q - t[..., None] * e
     far = dot(apart, apart).clamp(min=1e-6).sqrt()
-    ra, rb = r0[:, :, None, :, None], r0[:, _OTHERS][:, :, :, None]
     size = ra + s * (r1[:, :, None, :, None] - ra) + rb + t * (r1[:, _OTHERS][:, :, :, None] - rb)
     depth = size - far  # (B, 5, 4, 4, 4)
     depth[:, 0, :, :2] = -torch.inf  # the thumb's metacarpal is part of the palm
@@ -191,33 +201,48 @@ def relax(shape: HandShape, pose: HandPose) -> HandPose:
     Returns:
         B poses within the limits; those without overlap are unchanged.
     """
-    angles = torch.cat([pose.flexion, pose.abduction[..., None]], 2)  # (B, 5, 4)
-    twist = pose.twist.clone()
+    angles = _to_angles(pose)
+    rows, pose_now = torch.arange(len(shape)), pose
+    for attempt in range(_ATTEMPTS):
+        if attempt:  # begin again with a thumb that is out of the way
+            pose_now = limit_pose(_from_angles(angles[rows] + attempt * _OPEN_THUMB, pose_now))
+        angles[rows] = _to_angles(_push_apart(select(shape, rows), pose_now))
+        pose_now = _from_angles(angles[rows], pose_now)
+        stuck = torch.nonzero(torch.maximum(*contacts(select(shape, rows), pose_now)).amax(1) > _STUCK)[:, 0]
+        rows, pose_now = rows[stuck], select(pose_now, stuck)
+        if len(rows) == 0:
+            break
+    return _from_angles(angles, pose)
+
+
+def _push_apart(shape: HandShape, pose: HandPose) -> HandPose:
+    whole, angles = pose, _to_angles(pose)
     rows = torch.arange(len(shape))
-    shape_now, pose_now = shape, pose
     for _ in range(_STEPS):
-        joints, frames = forward_kinematics(shape_now, pose_now)
-        palm, finger = _palm_contacts(shape_now, joints, frames), _finger_contacts(shape_now, joints)
+        joints, frames = forward_kinematics(shape, pose)
+        palm, finger = _palm_contacts(shape, joints, frames), _finger_contacts(shape, joints)
         busy = torch.nonzero(torch.maximum(palm[0], finger[0]).amax(1) > GIVE)[:, 0]
         if len(busy) < len(rows):
             rows, joints = rows[busy], joints[busy]
-            frames, pose_now, shape_now = (select(x, busy) for x in (frames, pose_now, shape_now))
-            palm, finger = (tuple(x[busy] for x in c) for c in (palm, finger))
+            frames, pose, shape = (select(x, busy) for x in (frames, pose, shape))
+            palm, finger = (tuple(x[busy] for x in contact) for contact in (palm, finger))
         if len(rows) == 0:
             break
         up, down = 0.0, 1e-6
         for (depth, *contact), part in ((palm, 1.0), (finger, 0.5)):
-            u, v = _turns(pose_now, joints, frames, (depth - 0.5 * GIVE).clamp(min=0) * part, *contact)
+            u, v = _turns(pose, joints, frames, (depth - 0.5 * GIVE).clamp(min=0) * part, *contact)
             up, down = up + u, down + v
         step = _OVER * (up / down[..., None]).clamp(-0.2, 0.2)
-        pose_now = limit_pose(
-            replace(
-                pose_now,
-                flexion=pose_now.flexion + step[..., :3],
-                abduction=pose_now.abduction + step[..., 3],
-                twist=pose_now.twist + step[:, 0, 4],
-            )
-        )
-        angles[rows] = torch.cat([pose_now.flexion, pose_now.abduction[..., None]], 2)
-        twist[rows] = pose_now.twist
-    return replace(pose, flexion=angles[..., :3], abduction=angles[..., 3], twist=twist)
+        pose = limit_pose(_from_angles(_to_angles(pose) + step, pose))
+        angles[rows] = _to_angles(pose)
+    return _from_angles(angles, whole)
+
+
+def _to_angles(pose: HandPose) -> Tensor:
+    """(B, 5, 5): three flexions and abduction of each chain, and the thumb's twist."""
+    twist = torch.nn.functional.pad(pose.twist[:, None], (0, 4))
+    return torch.cat([pose.flexion, pose.abduction[..., None], twist[..., None]], 2)
+
+
+def _from_angles(angles: Tensor, pose: HandPose) -> HandPose:
+    return replace(pose, flexion=angles[..., :3], abduction=angles[..., 3], twist=angles[:, 0, 4])
