@@ -40,6 +40,7 @@ _PALM_POINTS = ((1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0), (2, 0.4), (2, 0.65), (
 # Where a finger can meet another: pieces of its segments, from and to which share, and the millimetres that the skin
 # stands out there over the capsules. The first half of the proximal segment is joined to its neighbour by the web.
 _PIECES = ((0, 0.5, 0.75, 1.8, 0.6), (0, 0.75, 1.0, 0.6, 0.0), (1, 0.0, 1.0, 0.0, 0.0), (2, 0.0, 0.88, 0.0, 0.0))
+_ROOT = 2.2  # mm that the skin stands out at a finger's root
 # How readily each joint gives way: three flexions, abduction, twist of the thumb.
 _MOBILITY = torch.tensor([1.0, 1.0, 0.6, 0.4, 0.4])
 _OPEN_THUMB = torch.zeros(5, 5)  # away from the palm and from the fingers
@@ -138,7 +139,7 @@ def _finger_contacts(shape: HandShape, joints: Tensor) -> tuple[Tensor, Tensor, 
     r0, r1 = along(thick, 0, rim=True), along(thick, 1, rim=True)
     # No web joins the thumb to a finger's proximal segment: the two can meet along all of it.
     whole, whole_r0 = start.clone(), r0.clone()
-    whole[:, 1:, 0], whole_r0[:, 1:, 0] = chain[:, 1:, 0], thick[:, 1:, 0]
+    whole[:, 1:, 0], whole_r0[:, 1:, 0] = chain[:, 1:, 0], thick[:, 1:, 0] + _ROOT
     # (B, 5, 1, 4, 1) against (B, 5, 4, 1, 4)
     with_thumb = torch.zeros(5, 4, 1, 1, dtype=torch.bool)
     with_thumb[0], with_thumb[1:, 0] = True, True
