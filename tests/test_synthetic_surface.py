@@ -68,7 +68,7 @@ def test_skin_lies_on_the_flesh_of_random_poses():
             axis = b - a
             t = ((points - a[:, None]) * axis[:, None]).sum(-1) / axis.square().sum(-1)[:, None]
             distance = (points - a[:, None] - t.clamp(0, 1)[..., None] * axis[:, None]).norm(dim=-1)
-            assert distance.quantile(0.01) > 2.0 and distance.quantile(0.99) < 14.0
+            assert distance.quantile(0.01) > 2.0 and distance.quantile(0.99) < 15.0  # webs, too
 
 
 def test_bent_fingers_keep_their_volume():

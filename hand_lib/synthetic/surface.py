@@ -143,12 +143,14 @@ def _flesh() -> list[_Capsule]:
     capsules.append(_Capsule(a, b, 6.2, 5.6, 5, PALM_PART))
     a, b = _Anchor(0, (19.0, 66.0, 2.5)), _Anchor(1, (-3.0, 40.0, 0.0), 0, 0.55)
     capsules.append(_Capsule(a, b, 4.8, 4.2, 5, PALM_PART))
-    # Webs between the fingers: shared by the finger and the palm, so that they give when one finger bends.
+    # Webs between the fingers: shared by the finger and the palm, so that they give when one finger bends. A fold at
+    # the front, and behind it the flesh that fills the valley between two knuckles.
     for left, right in ((5, 9), (9, 13), (13, 17)):
-        reach = [0.30 * lengths[(j - 1) // 4][0] for j in (left, right)]
-        a = _Anchor(left, (-3.0, reach[0], 1.5), 0, 0.3)
-        b = _Anchor(right, (3.0, reach[1], 1.5), 0, 0.3)
-        capsules.append(_Capsule(a, b, 4.6, 4.6, 5, PALM_PART))
+        for reach, z, radius in ((0.30, 1.5, 4.6), (0.12, 0.4, 5.4)):
+            along = [reach * lengths[(j - 1) // 4][0] for j in (left, right)]
+            a = _Anchor(left, (-3.0, along[0], z), 0, 0.3)
+            b = _Anchor(right, (3.0, along[1], z), 0, 0.3)
+            capsules.append(_Capsule(a, b, radius, radius, 5, PALM_PART))
 
     # Wrist and forearm: an oval from two cones side by side, wider towards the elbow.
     palm((8.5, 4.0, 0.0), (10.0, 26.0, 2.0), 12.0, 9.0)
@@ -289,6 +291,11 @@ def _forearm_oval(distance: Tensor) -> tuple[Tensor, Tensor]:
     (x0, r0), (x1, r1), (x2, r2) = _FOREARM_CONES
     thick = r0 + (r1 - r0) * near + (r2 - r1) * far
     return thick + x0 + (x1 - x0) * near + (x2 - x1) * far, thick
+
+
+def cell_for(size: int) -> float:
+    """The cell, mm, of the skin that suits pictures ``size`` pixels wide: a pixel or two on a side."""
+    return 5.0 if size <= 160 else 3.5
 
 
 @lru_cache(maxsize=8)
@@ -536,4 +543,4 @@ def pose_surface(
     return points, normals
 
 
-__all__ = ["HandSurface", "hand_surface", "pose_surface", "rest_pose"]
+__all__ = ["HandSurface", "cell_for", "hand_surface", "pose_surface", "rest_pose"]
