@@ -13,6 +13,10 @@
 :func:`color_mask`                      a part mask as a picture in the book's finger colours
 ======================================  ==========================================================================
 
+Hands are drawn in three splits, :data:`SPLITS`: see :func:`sample_hands`. Their poses are relaxed until no finger lies
+in another body (``hand_lib.synthetic.contact``). Rays from camera to hand are uniform over a cap or the whole sphere,
+and wrists are bent until no forearm stands in the way (``hand_lib.synthetic.views``).
+
 ``hand_lib.synthetic.anatomy`` works in the frame of a right hand (mm; x to the thumb, y to the fingers, z out of the
 palm); everything in samples is in the camera's frame (x right, y down, z forward). To pose a hand by hand::
 

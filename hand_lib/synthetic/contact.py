@@ -28,7 +28,7 @@ from hand_lib.synthetic.anatomy import (
     rotation_z,
     select,
 )
-from hand_lib.synthetic.surface import _PALM_SOFTNESS, PALM_PART, _flesh, rest_pose
+from hand_lib.synthetic.surface import PALM_PART, PALM_SOFTNESS, flesh_capsules, rest_pose
 
 GIVE = 0.3  # mm that flesh yields where it is touched
 _STEPS = 24
@@ -53,7 +53,7 @@ def _palm() -> tuple[Tensor, ...]:
 
     Returns frames (2, 2C), places in them (2, 2C, 3), their shares (2, 2C), radii (2C,), and which the thumb carries.
     """
-    capsules = [c for c in _flesh() if c.chain == 5 and not {c.a.frame, c.b.frame} & {5, 9, 13, 17}]
+    capsules = [c for c in flesh_capsules() if c.chain == 5 and not {c.a.frame, c.b.frame} & {5, 9, 13, 17}]
     _, rest = forward_kinematics(HandShape.mean(), rest_pose())
     rotation, origin = rest.rotation[0], rest.origin[0]
     frames, places, shares = [], [], []
@@ -108,9 +108,9 @@ def _palm_contacts(shape: HandShape, joints: Tensor, frames: Frames) -> tuple[Te
     # The smooth union, as the skin has it. No finger meets its own root: the thumb does not touch the thenar.
     own = torch.zeros(5, 1, count, dtype=torch.bool)
     own[0, 0] = on_thumb
-    weight = torch.exp(((ra + t * taper - far) / _PALM_SOFTNESS).clamp(-40, 10)).masked_fill(own, 0.0)
+    weight = torch.exp(((ra + t * taper - far) / PALM_SOFTNESS).clamp(-40, 10)).masked_fill(own, 0.0)
     total = weight.sum(-1).clamp(min=1e-12)
-    depth = sizes + _PALM_SOFTNESS * torch.log(total)
+    depth = sizes + PALM_SOFTNESS * torch.log(total)
     depth[:, 0, :4] = -torch.inf  # the thumb's proximal segment adjoins the palm
     weight = (weight / far)[..., None] * out
     way = torch.stack([weight[..., i].sum(-1) for i in range(3)], -1)

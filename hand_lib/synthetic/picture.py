@@ -628,7 +628,8 @@ def render(
     """Render annotated pictures of hands.
 
     Picture ``i`` is a function of ``(seed, split, i, size, scene, supersample)`` alone: it does not depend on the
-    other indices, their order or the number of processes. CPU and GPU agree within rounding.
+    other indices, their order or the number of processes. CPU and GPU agree within rounding. Wrists are bent where the
+    forearm would stand between hand and camera (:func:`~hand_lib.synthetic.views.clear_forearm`).
 
     Args:
         seed: of the data set.
