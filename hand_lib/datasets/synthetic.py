@@ -25,9 +25,8 @@ from hand_lib import cache
 from hand_lib.errors import HandLibError, choose
 from hand_lib.samples import Samples
 from hand_lib.skeleton import NUM_JOINTS
-from hand_lib.synthetic import DATA_VERSION, WIDE, SceneConfig, render
+from hand_lib.synthetic import DATA_VERSION, SPLITS, WIDE, SceneConfig, render
 
-SPLITS = ("training", "evaluation")
 SHARD = 128  # images a file
 CHUNK = 32  # images rendered at once on the CPU: enough to fill vectors, small enough for its caches
 CHUNK_ON_GPU = 256
@@ -42,7 +41,8 @@ def load_synthetic(
     """The first ``count`` synthetic hands of a split, rendered once and then read from the cache.
 
     Args:
-        split: "training" or "evaluation": disjoint poses, shapes, skins and backgrounds.
+        split: "training"; "evaluation", with people and backgrounds of its own and poses drawn anew from training's
+            distribution; or "held_out_gestures", the evaluation's people in gestures that the others never show.
         count: how many images.
         size: their width and height in pixels.
         scene: what is in the pictures.

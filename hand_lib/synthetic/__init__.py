@@ -13,6 +13,10 @@
 :func:`color_mask`                      a part mask as a picture in the book's finger colours
 ======================================  ==========================================================================
 
+Hands are drawn in three splits, :data:`SPLITS`: see :func:`sample_hands`. Their poses are relaxed until no finger lies
+in another body (``hand_lib.synthetic.contact``). Rays from camera to hand are uniform over a cap or the whole sphere,
+and wrists are bent until no forearm stands in the way (``hand_lib.synthetic.views``).
+
 ``hand_lib.synthetic.anatomy`` works in the frame of a right hand (mm; x to the thumb, y to the fingers, z out of the
 palm); everything in samples is in the camera's frame (x right, y down, z forward). To pose a hand by hand::
 
@@ -27,18 +31,11 @@ thumb, index, … little finger, each tip → palm, 17 left palm, 18–33 the sa
 
 from hand_lib.synthetic.anatomy import HandPose, HandShape, forward_kinematics, limit_pose
 from hand_lib.synthetic.annotation import color_mask
+from hand_lib.synthetic.draws import SPLITS
+from hand_lib.synthetic.hands import HandParameters, sample_hands
 from hand_lib.synthetic.picture import PosedHands, pose_hand, render, render_scene
 from hand_lib.synthetic.renderer import barycentric, rasterise
-from hand_lib.synthetic.scene import (
-    EASY,
-    SPLITS,
-    WIDE,
-    HandParameters,
-    SceneConfig,
-    SceneParameters,
-    sample_hands,
-    sample_scenes,
-)
+from hand_lib.synthetic.scene import EASY, WIDE, SceneConfig, SceneParameters, sample_scenes
 from hand_lib.synthetic.surface import HandSurface, hand_surface, pose_surface
 
 DATA_VERSION = "2"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -13,20 +13,20 @@ from hand_lib.samples import Samples
 from hand_lib.skeleton import TIPS
 from hand_lib.synthetic.anatomy import RADII, SEGMENTS, forward_kinematics, move, rotate
 from hand_lib.synthetic.annotation import CLASS_OF_CODE, OBJECT, OTHER, boxes, second_nearest, visible_joints
+from hand_lib.synthetic.hands import HandParameters, sample_hands
 from hand_lib.synthetic.renderer import barycentric, crevice_shade, pierce, rasterise, rasterise_depth, soft_shadow
 from hand_lib.synthetic.scene import (
     WIDE,
-    HandParameters,
     SceneConfig,
     SceneParameters,
     Skin,
     backgrounds,
     hash_noise,
     power,
-    sample_hands,
     sample_scenes,
 )
 from hand_lib.synthetic.surface import FOREARM_PART, PALM_PART, HandSurface, cell_for, hand_surface, pose_surface
+from hand_lib.synthetic.views import clear_forearm
 
 _SLEEVE = 3.0  # mm of cloth
 
@@ -50,7 +50,7 @@ class PosedHands:
 
 
 def pose_hand(hands: HandParameters, *, cell: float = 4.0, iterations: int = 2) -> PosedHands:
-    """Joints and skin of hands from :func:`~hand_lib.synthetic.scene.sample_hands`.
+    """Joints and skin of hands from :func:`~hand_lib.synthetic.hands.sample_hands`.
 
     Args:
         hands: B hands; left ones are posed as the right hands whose mirror images they are.
@@ -628,11 +628,13 @@ def render(
     """Render annotated pictures of hands.
 
     Picture ``i`` is a function of ``(seed, split, i, size, scene, supersample)`` alone: it does not depend on the
-    other indices, their order or the number of processes. CPU and GPU agree within rounding.
+    other indices, their order or the number of processes. CPU and GPU agree within rounding. Wrists are bent where the
+    forearm would stand between hand and camera (:func:`~hand_lib.synthetic.views.clear_forearm`).
 
     Args:
         seed: of the data set.
-        split: ``"training"`` or ``"evaluation"``; they share no person, gesture or background.
+        split: ``"training"``, ``"evaluation"`` or ``"held_out_gestures"``, see
+            :func:`~hand_lib.synthetic.hands.sample_hands`. No background is in two of them.
         indices: ``(B,)`` which pictures.
         size: their side in pixels.
         scene: how they vary.
@@ -655,6 +657,7 @@ def render(
         block = indices[start : start + _BLOCK]
         hands = move(sample_hands(seed, split, block, left=scene.left), device)
         scenes = move(sample_scenes(seed, split, block, scene), device)
+        hands = replace(hands, pose=clear_forearm(hands.shape, hands.pose, scenes.rotation, scenes.place))
         with_other = torch.nonzero(scenes.has_other.cpu())[:, 0].tolist()
         others = move(sample_hands(seed, split, [block[i] for i in with_other], stream="other hand"), device)
         for first in range(0, len(block), step):

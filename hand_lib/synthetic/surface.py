@@ -39,7 +39,7 @@ from hand_lib.synthetic.anatomy import (
 PALM_PART, FOREARM_PART = 15, 16
 NUM_PARTS = 17
 
-_FINGER_SOFTNESS, _PALM_SOFTNESS = 1.5, 5.0  # mm, the smooth union's k
+_FINGER_SOFTNESS, PALM_SOFTNESS = 1.5, 5.0  # mm, the smooth union's k
 _NEIGHBOURS = 5  # capsules a vertex belongs to
 _TIP_FLESH = (5.67, 3.84, 3.95, 3.95, 3.73)  # mm from the tip of the bone to the end of the finger (Buryanov & Kotiuk)
 _FOREARM_START, _FOREARM_STRETCH = -22.0, 10.0  # the forearm is meshed short and drawn out, as it has no detail
@@ -79,7 +79,7 @@ class _Capsule:
     finger: bool = False  # stands free of the palm
 
 
-def _flesh() -> list[_Capsule]:
+def flesh_capsules() -> list[_Capsule]:
     """The capsules of the mean right hand; anchors are in millimetres in their frame (y along the bone)."""
     capsules = []
     radii = RADII.tolist()
@@ -313,7 +313,7 @@ def hand_surface(cell: float = 4.0, device: str = "cpu") -> HandSurface:
 
 
 def _make_surface(cell: float) -> HandSurface:
-    capsules = _flesh()
+    capsules = flesh_capsules()
     count = len(capsules)
     _, rest = forward_kinematics(HandShape.mean(), rest_pose())
     rotation, origin = rest.rotation[0], rest.origin[0]
@@ -332,7 +332,7 @@ def _make_surface(cell: float) -> HandSurface:
     def field(points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         d = _distances(points, a, b, ra, rb)
         gap = d[:, free].amin(1) - d[:, ~free].amin(1)
-        k = _FINGER_SOFTNESS + (_PALM_SOFTNESS - _FINGER_SOFTNESS) * torch.sigmoid(gap / 3.0)
+        k = _FINGER_SOFTNESS + (PALM_SOFTNESS - _FINGER_SOFTNESS) * torch.sigmoid(gap / 3.0)
         return -k * torch.logsumexp(-d / k[:, None], dim=1), d, k
 
     # Where two sheets of skin pass through one cell, surface nets pinch them together: move the grid until none does.
