@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
-from hand_lib.skeleton import FINGER_COLORS, FINGERS, NUM_JOINTS, TIPS, WRIST_COLOR
-from hand_lib.synthetic.anatomy import RADII, SEGMENTS, forward_kinematics, move, rotate
+from hand_lib.skeleton import FINGER_COLORS, FINGERS, NUM_JOINTS, WRIST_COLOR
+from hand_lib.synthetic.anatomy import RADII, forward_kinematics, move, rotate
+from hand_lib.synthetic.backdrop import backgrounds
+from hand_lib.synthetic.lens import develop, motion_blur
+from hand_lib.synthetic.light import radiance_of
+from hand_lib.synthetic.objects import objects_of
+from hand_lib.synthetic.pixels import power, soft_step, spread
 from hand_lib.synthetic.renderer import barycentric, crevice_shade, rasterise, rasterise_depth, soft_shadow
 from hand_lib.synthetic.scene import (
     WIDE,
     HandParameters,
     SceneConfig,
     SceneParameters,
-    Skin,
-    backgrounds,
-    hash_noise,
-    power,
     sample_hands,
     sample_scenes,
 )
-from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, PALM_PART, HandSurface, hand_surface, pose_surface
+from hand_lib.synthetic.skin import skin_colour
+from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, PALM_PART, hand_surface, pose_surface
 
 # What a pixel shows, as a code: 0 nothing, 1–17 a part of this hand (part + 1), 18 another hand, 19 an object.
 _OTHER, _OBJECT, _CODES = NUM_PARTS + 1, NUM_PARTS + 2, NUM_PARTS + 3
@@ -85,190 +86,6 @@ def pose_hand(hands: HandParameters, *, cell: float = 4.0, iterations: int = 2) 
     )
 
 
-@lru_cache(maxsize=4)
-def _ellipsoid_mesh(device: str) -> tuple[Tensor, Tensor]:
-    """Angles (latitude, longitude) of a sphere's vertices, (2, 182), and faces, outwards anticlockwise."""
-    rings, around = 11, 18
-    latitude = torch.linspace(-torch.pi / 2, torch.pi / 2, rings)[1:-1]
-    longitude = torch.arange(around) * (2 * torch.pi / around)
-    grid = torch.stack(torch.meshgrid(latitude, longitude, indexing="ij")).flatten(1)
-    poles = torch.tensor([[-torch.pi / 2, torch.pi / 2], [0.0, 0.0]])
-    south, north = grid.shape[1], grid.shape[1] + 1
-    faces = []
-    for i in range(rings - 2):
-        for k in range(around):
-            a, b = i * around + k, i * around + (k + 1) % around
-            if i == 0:
-                faces.append((south, b, a))
-            if i == rings - 3:
-                faces.append((north, a, b))
-            else:
-                faces += [(a, b, b + around), (a, b + around, a + around)]
-    return torch.cat([grid, poles], 1).to(device), torch.tensor(faces, device=device)
-
-
-def _objects(scene: SceneParameters, rows: Tensor, joints: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Vertices (N, Vo, 3), normals and faces of the objects of pictures ``rows``, camera frame."""
-    angles, faces = _ellipsoid_mesh(str(rows.device))
-    latitude, longitude = angles
-
-    def signed(value: Tensor, exponent: Tensor) -> Tensor:
-        return value.sign() * power(value.abs() + 1e-7, exponent)
-
-    e1, e2 = scene.object_shape[rows, :1], scene.object_shape[rows, 1:]
-    flat, up = torch.cos(latitude).clamp(min=0), torch.sin(latitude)
-    cos, sin = torch.cos(longitude), torch.sin(longitude)
-    unit = torch.stack([signed(flat, e1) * signed(cos, e2), signed(flat, e1) * signed(sin, e2), signed(up, e1)], 2)
-    normal = torch.stack(
-        [signed(flat, 2 - e1) * signed(cos, 2 - e2), signed(flat, 2 - e1) * signed(sin, 2 - e2), signed(up, 2 - e1)], 2
-    )
-    proportion = scene.object_size[rows]
-    # Held: in the middle of palm and finger tips, as large as there is room; else between the hand and the camera.
-    joints = joints[rows]
-    palm = joints[:, [0, 1, 5, 9, 13, 17]].mean(1)
-    tips = joints[:, list(TIPS)].mean(1)
-    grasp = 0.5 * palm + 0.5 * tips
-    bones = torch.cat([joints[:, 1:], 0.5 * (joints[:, 1:] + joints[:, :-1])], 1)
-    room = (bones - grasp[:, None]).norm(dim=-1).amin(1) - 8.0
-    held = scene.object_held[rows] & (room > 9.0)
-    offset = scene.object_offset[rows]
-    middle = joints.mean(1)
-    front = middle + span[rows, None] * torch.stack(
-        [0.8 * (offset[:, 0] - 0.5), 0.8 * (offset[:, 1] - 0.5), -0.45 - 0.2 * offset[:, 2]], 1
-    )
-    longest = proportion.amax(1)
-    size = torch.where(held, room / longest, (0.07 + 0.10 * offset[:, 2]) * span[rows])
-    centre = torch.where(held[:, None], grasp, front)
-    scale = size[:, None] * proportion
-    rotation = scene.object_rotation[rows]
-    vertices = rotate(rotation, (unit * scale[:, None]).transpose(1, 2)).transpose(1, 2) + centre[:, None]
-    normal = rotate(rotation, (normal / scale[:, None]).transpose(1, 2)).transpose(1, 2)
-    return vertices, normal / normal.norm(dim=-1, keepdim=True).clamp(min=1e-9), faces
-
-
-def _step(value: Tensor, edge: float | Tensor, width: float | Tensor) -> Tensor:
-    """A soft step: 0 below the edge, 1 above it."""
-    return ((value - edge) / width + 0.5).clamp(0, 1)
-
-
-def _spread(table: Tensor, index: Tensor) -> Tensor:
-    """Rows of a table (N, C) at P indices, as C contiguous columns (C, P)."""
-    return table.t().contiguous().index_select(1, index)
-
-
-def _skin_colour(
-    surface: HandSurface, skin: Skin, owner: Tensor, part: Tensor, detail: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Albedo (3, P) and gloss (P,) of skin and nails at P points.
-
-    Args:
-        owner: (P,) row of ``skin``. part: (P,). detail: (8, P) resting place, palmar, grain, interpolated.
-    """
-    device = detail.device
-    px, py, pz = detail[0], detail[1], detail[2]
-    palmar = _step(detail[3], 0.5, 0.55)
-    # Per part: its resting frame, the length of its bone and the thickness of its end.
-    bone = torch.cat([SEGMENTS.flip(1).flatten(), torch.tensor([60.0, 60.0])]).to(device)
-    width = torch.cat([RADII[:, 1:].flip(1).flatten(), torch.tensor([40.0, 40.0])]).to(device)
-    turn = surface.part_rotation.transpose(1, 2)
-    table = torch.cat(
-        [turn.flatten(1), -(turn @ surface.part_origin[..., None])[..., 0], bone[:, None], width[:, None]], 1
-    )
-    t = _spread(table, part)
-    x, y, z = (t[3 * i] * px + t[3 * i + 1] * py + t[3 * i + 2] * pz + t[9 + i] for i in range(3))
-    bone, width = t[12], t[13]
-    finger, segment = part < PALM_PART, part % 3
-    end = finger & (segment == 0)
-    # Per person.
-    people = torch.cat(
-        [
-            skin.back,
-            skin.palm,
-            skin.nail,
-            skin.tone[:, None],
-            skin.mottle,
-            skin.gloss[:, None],
-            skin.nail_gloss[:, None],
-        ],
-        1,
-    )
-    people = _spread(people, owner)
-    back, palm, plate, tone, mottle, gloss, nail_gloss = people.split([3, 3, 3, 1, 4, 1, 1])
-    tone, gloss, nail_gloss = tone[0], gloss[0], nail_gloss[0]
-
-    # Mottling, more blood at finger tips and knuckles, darker knuckles.
-    patch = sum(field * weight for field, weight in zip(detail[4:], mottle, strict=True))
-    near_joint = torch.exp(-((y / 6.5) ** 2)) * finger
-    tip = _step(y, bone * 0.7, 9.0) * end
-    warmth = patch + 0.05 * tip + 0.04 * near_joint * (1 - tone)
-    dorsal = 1 - palmar
-    darker = 1.0 - (0.10 + 0.12 * tone) * near_joint * dorsal
-    # Creases: across the palmar side of the finger joints, wrinkles on the back of them, three lines in the palm.
-    crease = (y - torch.where(segment == 2, 0.45 * bone, 0.0)).abs()
-    crease = torch.where(segment == 0, crease, torch.minimum(crease, (y - bone).abs()))
-    wrinkled = torch.where(segment == 1, y, torch.where(segment == 2, y - bone, y * 1.6))
-    wrinkle = torch.exp(-((wrinkled / 4.0) ** 2)) * torch.cos(wrinkled * 2.6).clamp(min=0) ** 2
-    line = (torch.exp(-((crease / 0.75) ** 2)) * palmar + 0.55 * wrinkle * dorsal) * finger
-    life = (((px - 35.0) ** 2 + (py - 27.0) ** 2).sqrt() - 37.0).abs() + 99.0 * ((py < 4) | (py > 64) | (px > 30))
-    heart = (py - (62.6 + 0.45 * (px + 10) + 0.0125 * (px + 10) ** 2)).abs() * 0.9 + 99.0 * ((px > 11) | (px < -38))
-    head = (py - (52.0 + 0.5 * px - 0.004 * px * px)).abs() * 0.9 + 99.0 * ((px > 21) | (px < -23))
-    palm_line = torch.exp(-((torch.minimum(torch.minimum(life, heart), head) / 1.1) ** 2))
-    line = line + 0.6 * palm_line * palmar * ((part == PALM_PART) | (part == 2))
-    darker = darker * (1.0 - (0.30 + 0.22 * tone) * line)
-
-    # Nails: a rounded rectangle on the back of the last segment, with a rim and a pale edge.
-    nail_x, nail_y = x / (0.80 * width), (y - 0.85 * bone) / (0.36 * bone)
-    inside = 1.0 - (nail_x.square().square() + nail_y.square().square()).sqrt()
-    on_back = _step(-z, 0.17 * width, 0.2 * width) * end
-    nail = _step(inside, 0.0, 0.16) * on_back
-    darker = darker * (1 - 0.28 * torch.exp(-((inside / 0.12) ** 2)) * on_back)
-    white = 0.35 * _step(nail_y, 0.74, 0.12)
-    plate = plate + white * (plate.amax(0) * 1.15 - plate)
-
-    blush = torch.tensor([0.8, -0.9, -0.7], device=device)[:, None]
-    albedo = (back + palmar * (palm - back)) * (darker * (1.0 + 0.5 * patch)) * (1.0 + warmth * blush)
-    albedo = albedo + nail * (plate - albedo)
-    gloss = gloss + nail * (nail_gloss - gloss)
-    return albedo.clamp_(0.004, 0.95), gloss
-
-
-def _light(
-    scene: SceneParameters, image: Tensor, place: Tensor, normal: Tensor, albedo: Tensor, gloss: Tensor,
-    flesh: Tensor, shade: Tensor, lit: Tensor,
-) -> Tensor:  # fmt: skip
-    """Linear RGB (3, P) that leaves P points towards the camera; vectors and colours are (3, P)."""
-    lamps = torch.cat([scene.key, scene.key_color, scene.fill_dir, scene.fill_color, scene.sky, scene.ground], 1)
-    key, key_color, fill_dir, fill_color, sky, ground = _spread(lamps, image).split(3)
-
-    def dot(a: Tensor, b: Tensor) -> Tensor:
-        return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-    view = place * -(dot(place, place).rsqrt())
-    facing = dot(normal, key)
-    half = key + view
-    sharp = (dot(normal, half) * dot(half, half).rsqrt()).clamp_(min=0)
-    sharp8 = sharp.square().square().square()
-    highlight = 0.055 * sharp8 + 0.07 * sharp8.square().square() * sharp8
-    rim = (1 - dot(normal, view).clamp(0, 1)).square().square()
-    fill = dot(normal, fill_dir).clamp(min=0)
-    up = 0.5 - 0.5 * normal[1]
-    open_ = 1.0 - shade
-    # Shaded flesh is lit by flesh, and light bleeds through it past the terminator, red farthest: a wrapped cosine
-    # with one wrap a colour, and shadows and crevices that turn redder, not only darker.
-    soft_lit, soft_open = lit.sqrt(), open_.sqrt()
-    shine = gloss * (lit * (facing > 0) * highlight)
-    glance = 0.10 * gloss * rim * open_
-    direct = 0.55 + 0.45 * open_
-    channels = []
-    for c, (wrap, bleed) in enumerate(((0.30, 0.9), (0.14, 0.42), (0.10, 0.3))):
-        wrap, bleed = wrap * flesh, bleed * flesh
-        diffuse = ((facing + wrap) / (1 + wrap)).clamp_(min=0) * (lit + bleed * 0.7 * (soft_lit - lit)) * direct
-        ambient = (ground[c] + up * (sky[c] - ground[c])) * (open_ + 0.5 * bleed * (soft_open - open_))
-        light = key_color[c] * diffuse + fill_color[c] * (fill * open_) + ambient
-        channels.append(albedo[c] * light + shine * key_color[c] + glance * sky[c])
-    return torch.stack(channels)
-
-
 def _second_nearest(block: Tensor) -> Tensor:
     """(N, 4) to (N,): the second largest of each row; of one sample, that one."""
     if block.shape[1] == 1:
@@ -276,23 +93,6 @@ def _second_nearest(block: Tensor) -> Tensor:
     a, b, c, d = block.unbind(1)
     ab, cd = torch.maximum(a, b), torch.maximum(c, d)
     return torch.maximum(torch.minimum(ab, cd), torch.maximum(torch.minimum(a, b), torch.minimum(c, d)))
-
-
-def _motion_blur(picture: Tensor, blur: Tensor) -> Tensor:
-    rows = torch.nonzero(blur.abs().sum(1) > 0)[:, 0]
-    if len(rows) == 0:
-        return picture
-    some, size = picture[rows], picture.shape[-1]
-    grid = (torch.arange(size, device=picture.device) + 0.5) / size * 2 - 1
-    base = torch.stack(torch.meshgrid(grid, grid, indexing="xy"), -1)
-    total = torch.zeros_like(some)
-    steps = torch.linspace(-0.5, 0.5, 7).tolist()
-    for t in steps:  # symmetric about the middle of the exposure, where the joints are annotated
-        grid = base + 2 * t * blur[rows, None, None]
-        total += torch.nn.functional.grid_sample(some, grid, padding_mode="border", align_corners=False)
-    picture = picture.clone()
-    picture[rows] = total / len(steps)
-    return picture
 
 
 def render_scene(
@@ -340,7 +140,7 @@ def render_scene(
     # The sleeve lies on the arm.
     from_wrist = -surface.vertices[:, 1]
     arm = surface.part == FOREARM_PART
-    lift = _SLEEVE * _step(from_wrist, scene.cuff[:, None].clamp(max=1e6), 6.0) * arm
+    lift = _SLEEVE * soft_step(from_wrist, scene.cuff[:, None].clamp(max=1e6), 6.0) * arm
     points = points + lift[:, None] * normals
     camera = rotate(scene.rotation, points - middle[..., None]) + scene.place[..., None]  # (B, 3, V)
     normals = rotate(scene.rotation, normals)
@@ -407,7 +207,7 @@ def render_scene(
     object_rows = torch.nonzero(scene.has_object)[:, 0]
     first_object = number * triangles
     if len(object_rows):
-        object_points, object_normals, object_faces = _objects(scene, object_rows, xyz, hand_size)
+        object_points, object_normals, object_faces = objects_of(scene, object_rows, xyz, hand_size)
         object_screen, object_inverse = to_screen(object_points.transpose(1, 2), object_rows)
         rasterise(keys, object_screen, object_inverse, object_faces, object_rows, first_id=first_object)
         rows = torch.cat([object_screen, object_inverse[:, None], object_normals.transpose(1, 2)], 1)
@@ -485,7 +285,7 @@ def render_scene(
     normal = weights[0] * corners[0][3:] + weights[1] * corners[1][3:] + weights[2] * corners[2][3:]
     length = normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2]
     normal = normal / length.clamp(min=1e-12).sqrt()  # (3, P)
-    per_image = _spread(torch.cat([focal[:, None], centre], 1), image)
+    per_image = spread(torch.cat([focal[:, None], centre], 1), image)
     place = torch.stack([(u - per_image[1]) * z / per_image[0], (v - per_image[2]) * z / per_image[0], z])  # (3, P)
 
     detail_table = torch.cat([surface.vertices, surface.palmar, surface.grain], 1).t().contiguous()
@@ -498,11 +298,11 @@ def render_scene(
     )
     part = surface.part.index_select(0, nearest)
     hand_owner = owner[hand_pixels]
-    colour, shine = _skin_colour(surface, skin, hand_owner, part, detail)
+    colour, shine = skin_colour(surface, skin, hand_owner, part, detail)
     # Sleeves, on the arm behind the cuff. The bystander wears the same cloth.
     image_of_hand = image[hand_pixels]
     cloth = torch.cat([scene.cuff[:, None].clamp(max=1e6), scene.weave, scene.cloth.flatten(1)], 1)
-    cuff, period, band, *cloth = _spread(cloth, image_of_hand)
+    cuff, period, band, *cloth = spread(cloth, image_of_hand)
     up_arm = -detail[1]
     arm_pixel = part == FOREARM_PART
     sleeved = arm_pixel & (up_arm > cuff)
@@ -514,7 +314,7 @@ def render_scene(
     flesh_hand = (~sleeved).float()
     code_hand = torch.where(hand_owner < batch, part + 1, _OTHER)
     if len(object_rows):
-        albedo = _spread(scene.object_color, image)
+        albedo = spread(scene.object_color, image)
         albedo[:, hand_pixels] = colour
         gloss = torch.full_like(z, 0.8)
         gloss[hand_pixels] = shine
@@ -536,13 +336,13 @@ def render_scene(
     to_light = torch.cat([basis[:, :2] * texel[:, None, None], basis[:, 2:]], 1)
     shift = -(to_light @ middle_camera)[..., 0]
     shift = shift + torch.cat([-low_l * texel[:, None], torch.full_like(texel[:, None], lift_w)], 1)
-    to_light = _spread(torch.cat([to_light.flatten(1), shift], 1), image)  # (12, P)
+    to_light = spread(torch.cat([to_light.flatten(1), shift], 1), image)  # (12, P)
     texel_u, texel_v, height = (
         to_light[3 * i] * place[0] + to_light[3 * i + 1] * place[1] + to_light[3 * i + 2] * place[2] + to_light[9 + i]
         for i in range(3)
     )
     lit = soft_shadow(shadows, image, texel_u, texel_v, height, bias=3.0, softness=5.0)
-    radiance = _light(scene, image, place, normal, albedo, gloss, flesh, shade, lit)  # (3, P)
+    radiance = radiance_of(scene, image, place, normal, albedo, gloss, flesh, shade, lit)  # (3, P)
 
     # Exposure: half-way between a fixed one and one that would make every hand equally bright.
     luminance = 0.25 * radiance[0] + 0.6 * radiance[1] + 0.15 * radiance[2]
@@ -560,8 +360,8 @@ def render_scene(
     buffer[edge] = sum(edges.view(-1, supersample**2, 4).unbind(1))
     buffer = buffer.view(batch, size, size, 4).permute(0, 3, 1, 2)
     picture = backgrounds(scene, size) * (1.0 - buffer[:, 3:]) + buffer[:, :3]
-    picture = _motion_blur(picture, scene.blur)
-    picture = _develop(picture, scene)
+    picture = motion_blur(picture, scene.blur)
+    picture = develop(picture, scene)
 
     # Annotations: a pixel belongs to what covers it at least half.
     coded = ((key >> 32) << 32) | code
@@ -604,20 +404,6 @@ def _concat(a, b):
     if isinstance(a, Tensor):
         return torch.cat([a, b])
     return type(a)(**{name: torch.cat([getattr(a, name), getattr(b, name)]) for name in a.__dataclass_fields__})
-
-
-def _develop(picture: Tensor, scene: SceneParameters) -> Tensor:
-    """Linear light to 8-bit sRGB, with a film-like shoulder and the sensor's noise."""
-    batch, _, size, _ = picture.shape
-    picture = torch.exp(torch.log((1.0 - torch.exp(-1.35 * picture)).clamp_(min=1e-5)).mul_(1 / 2.2))
-    bits = hash_noise(scene.noise_key, size * size, salt=101)
-    more = hash_noise(scene.noise_key, size * size, salt=102)
-    # Three ten-bit numbers from each hash; the sum of two is triangular with variance 1/6.
-    noise = torch.stack([((bits >> s) & 1023) + ((more >> s) & 1023) for s in (0, 10, 20)], 1).float()
-    noise = (noise / 1024.0 - 1.0) * 6**0.5
-    strength = scene.noise[:, None, None, None] * (1.25 - 0.5 * picture)
-    picture = picture + strength * noise.view(batch, 3, size, size)
-    return (picture * 255.0).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def _visible(xyz: Tensor, uv: Tensor, thickness: Tensor, depth: Tensor, codes: Tensor) -> Tensor:

@@ -24,9 +24,10 @@ from hand_lib.synthetic.anatomy import (
     overlap,
     pose_of_vector,
     prototypes,
-    rotate,
     select,
 )
+from hand_lib.synthetic.pixels import to_linear
+from hand_lib.synthetic.skin import Skin, sample_skins
 
 SPLITS = ("training", "evaluation")
 CHARACTERS = {"training": 800, "evaluation": 120}  # people in each split; nobody is in both
@@ -145,26 +146,6 @@ def _character(seed: int, split: str, person: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Skin:
-    """Colours of B people's hands, linear RGB.
-
-    Attributes:
-        back: ``(B, 3)`` albedo of the back of the hand; palm ``(B, 3)`` of the palm; nail ``(B, 3)`` of the nails.
-        tone: ``(B,)`` 0 the lightest human skin, 1 the darkest.
-        mottle: ``(B, 4)`` weights of the four fields of the skin's grain.
-        gloss: ``(B,)`` strength of the highlights; nail_gloss ``(B,)`` of the nails'.
-    """
-
-    back: Tensor
-    palm: Tensor
-    nail: Tensor
-    tone: Tensor
-    mottle: Tensor
-    gloss: Tensor
-    nail_gloss: Tensor
-
-
-@dataclass(frozen=True, kw_only=True)
 class HandParameters:
     """Everything about B hands but what stands round them.
 
@@ -186,65 +167,6 @@ class HandParameters:
     def __getitem__(self, index) -> HandParameters:
         """The rows of a slice, list or tensor of indices."""
         return select(self, index)
-
-
-# sRGB of bare skin from the lightest to the darkest, roughly even steps of the individual typology angle.
-_TONES = torch.tensor(
-    [
-        [0.955, 0.775, 0.680],
-        [0.925, 0.720, 0.605],
-        [0.865, 0.645, 0.515],
-        [0.765, 0.545, 0.410],
-        [0.640, 0.445, 0.320],
-        [0.490, 0.325, 0.230],
-        [0.360, 0.235, 0.170],
-        [0.265, 0.175, 0.135],
-    ]
-)
-
-
-def to_linear(srgb: Tensor) -> Tensor:
-    """sRGB in [0, 1] to linear light, with the plain power 2.2."""
-    return power(srgb.clamp(min=0.0), 2.2)
-
-
-def power(base: Tensor, exponent: float | Tensor) -> Tensor:
-    """``base ** exponent`` in double precision, then rounded: in single precision torch rounds the last elements of a
-    tensor otherwise than the first ones, and a sample would not be the same in every batch."""
-    return (base.double() ** exponent).to(base.dtype)
-
-
-def _skins(draws: Draws) -> Skin:
-    batch = len(draws)
-    tone = draws.unit(1)[:, 0]
-    position = tone * (len(_TONES) - 1)
-    low = position.floor().long().clamp(max=len(_TONES) - 2)
-    f = (position - low)[:, None]
-    colour = _TONES[low] * (1 - f) + _TONES[low + 1] * f
-    jitter = draws.normal(3)
-    colour = colour * (1.0 + 0.035 * jitter[:, :1]) + torch.stack(
-        [0.012 * jitter[:, 1], -0.012 * jitter[:, 1], 0.02 * jitter[:, 2]], 1
-    )
-    colour = colour.clamp(0.08, 0.98)
-    # Palms have little pigment: the darker the skin, the larger the difference; and they are redder.
-    pale = torch.tensor([0.84, 0.62, 0.52])
-    share = (0.10 + 0.38 * tone)[:, None]
-    palm = (1 - share) * colour + share * pale * (0.6 + 0.4 * (1 - tone[:, None]))
-    palm = palm * torch.tensor([1.02, 0.965, 0.955])
-    nail = 0.55 * palm + 0.45 * torch.tensor([0.90, 0.72, 0.67]) * (1 - 0.3 * tone[:, None])
-    varnished = draws.chance(0.10)[:, None]
-    varnish = torch.tensor([0.75, 0.08, 0.15]) * (0.4 + 0.6 * draws.unit(3)) + 0.35 * draws.unit(3)
-    nail = torch.where(varnished, varnish.clamp(0, 1), nail)
-    mottle = torch.tensor([0.03, 0.03, 0.035, 0.035]) * draws.normal(4)
-    return Skin(
-        back=to_linear(colour),
-        palm=to_linear(palm),
-        nail=to_linear(nail),
-        tone=tone,
-        mottle=mottle,
-        gloss=0.5 + 0.9 * draws.unit(1)[:, 0] ** 2,
-        nail_gloss=torch.where(varnished[:, 0], 3.0, 1.6) * torch.ones(batch),
-    )
 
 
 def _shapes(draws: Draws) -> HandShape:
@@ -338,7 +260,7 @@ def sample_hands(
     person = draws.integer(0, CHARACTERS[split] - 1)
     body = Draws(seed=seed, split=split, indices=[], stream="character", width=48)
     body.table = torch.from_numpy(np.array([_character(seed, split, int(p)) for p in person]).reshape(-1, 48)).float()
-    skin, shape = _skins(body), _shapes(body)
+    skin, shape = sample_skins(body), _shapes(body)
     right = ~draws.chance(left)
     return HandParameters(shape=shape, pose=_poses(draws, shape, split), skin=skin, right=right, character=person)
 
@@ -533,80 +455,6 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
     )
 
 
-def hash_noise(key: Tensor, count: int, *, salt: int = 0) -> Tensor:
-    """Integer noise ``(B, count)`` int32 in [0, 2**31): pixel number and picture key through a bit mixer.
-
-    Multiplications and shifts of a 32-bit finaliser, by constants below 2**31; int32 products wrap the same way on
-    every device.
-    """
-    x = torch.arange(count, device=key.device, dtype=torch.int32)[None] * 747796405
-    x = x + ((key + salt * 40503) & 0x7FFFFFFF).to(torch.int32)[:, None]
-    x = x ^ ((x >> 16) & 0xFFFF)
-    x = x * 0x21F0AAAD
-    x = x ^ ((x >> 15) & 0x1FFFF)
-    x = x * 0x735A2D97
-    return (x ^ ((x >> 15) & 0x1FFFF)) & 0x7FFFFFFF
-
-
-def backgrounds(scene: SceneParameters, size: int) -> Tensor:
-    """Paint ``(B, 3, size, size)`` linear RGB: a gradient, noise on several scales, shapes; some look like fingers."""
-    device, batch = scene.place.device, len(scene)
-    grid = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) / size  # 0 to 1
-    y, x = grid[:, None], grid[None, :]
-    c0, c1 = scene.background[:, :3, None, None], scene.background[:, 3:, None, None]
-    slope = scene.shapes[:, 0, 18:20]
-    ramp = (slope[:, :1, None] * x + slope[:, 1:, None] * y).clamp(0, 1)[:, None]  # (B, 1, H, W)
-    picture = c0 + (c1 - c0) * ramp
-    # Value noise: random lattices, magnified; three fields with colours of their own.
-    coarse = min(size, max(64, size // 2))  # noise has no finer detail
-    field, weight = 0.0, 0.0
-    for octave, cells in enumerate((3, 7, 16, 37)):
-        lattice = hash_noise(scene.noise_key, 3 * cells * cells, salt=octave + 1).float() / 2**31
-        lattice = lattice.view(batch, 3, cells, cells)
-        share = 0.55**octave
-        field = field + share * torch.nn.functional.interpolate(
-            lattice, size=(coarse, coarse), mode="bilinear", align_corners=True
-        )
-        weight += share
-    field = field / weight - 0.5
-    tint = 0.55 * scene.tint + 1.0
-    colour = rotate(tint.transpose(1, 2), field.flatten(2)).view_as(field)  # no rotation, but the same product
-    colour = (1.0 + 2.2 * scene.clutter[:, None, None, None] * colour).clamp_(0.05, 3.0)
-    if coarse < size:
-        colour = torch.nn.functional.interpolate(colour, size=(size, size), mode="bilinear")
-    picture = picture * colour
-
-    for i in range(int(scene.shape_count.max()) if batch else 0):
-        rows = torch.nonzero(scene.shape_count > i)[:, 0]
-        s = scene.shapes[rows, i, :, None, None]  # (b, 20, 1, 1)
-        angle = 2 * torch.pi * s[:, 0]
-        cos, sin = torch.cos(angle), torch.sin(angle)
-        cx, cy = 1.2 * s[:, 1] - 0.1, 1.2 * s[:, 2] - 0.1
-        qx = x * cos + (y * sin - (cx * cos + cy * sin))  # place along and across the shape's axis
-        qy = y * cos - (x * sin + (cy * cos - cx * sin))
-        finger = s[:, 3] < 0.4
-        half_x = torch.where(finger, 0.12 + 0.3 * s[:, 4], 0.05 + 0.22 * s[:, 4])
-        half_y = torch.where(finger, torch.zeros_like(half_x), 0.22 * s[:, 5])
-        round_ = torch.where(finger, 0.02 + 0.05 * s[:, 6], 0.01 + 0.12 * s[:, 6] ** 2)
-        dx, dy = qx.abs().sub_(half_x).clamp_(min=0), qy.abs().sub_(half_y).clamp_(min=0)
-        soft = 1.0 / (1.2 / size + 0.03 * s[:, 7] ** 3)
-        alpha = dx.square_().add_(dy.square_()).sqrt_().mul_(-soft).add_(0.5 + round_ * soft).clamp_(0, 1)
-        first, second = scene.shapes[rows, i, 8:11], scene.shapes[rows, i, 11:14]
-        # Finger-like shapes have skin's colours and are lit like cylinders.
-        tone = (first[:, :1] * 0.85 + 0.15) * torch.tensor([1.0, 0.72, 0.56], device=device) + 0.06 * (second - 0.5)
-        first = torch.where(finger[:, :, 0], tone.clamp(0.02, 1), first)
-        first, second = to_linear(first)[..., None, None], to_linear(second)[..., None, None]
-        striped = (s[:, 14] < 0.35) & ~finger
-        stripes = torch.remainder(qx.mul_(6.0 + 25.0 * s[:, 15]), 1.0).gt_(0.5).mul_(striped)
-        bright = 0.8 + 0.4 * ramp[rows, 0] * s[:, 17]
-        lit = qy.div_(round_).clamp_(-1, 1).square_().mul_(-0.55 * finger * (0.6 + 0.4 * s[:, 16]) ** 2).add_(1.0)
-        lit = lit.mul_(bright)[:, None]
-        colour = (stripes[:, None] * (second - first)).add_(first).mul_(lit)
-        below = picture[rows]
-        picture[rows] = below.add_(colour.sub_(below).mul_(alpha[:, None]))
-    return picture
-
-
 __all__ = [
     "EASY",
     "SPLITS",
@@ -614,9 +462,6 @@ __all__ = [
     "HandParameters",
     "SceneConfig",
     "SceneParameters",
-    "Skin",
-    "backgrounds",
-    "hash_noise",
     "sample_hands",
     "sample_scenes",
 ]
