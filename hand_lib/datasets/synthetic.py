@@ -24,9 +24,8 @@ import torch
 from hand_lib import cache
 from hand_lib.errors import HandLibError, choose
 from hand_lib.samples import Samples
-from hand_lib.synthetic import DATA_VERSION, WIDE, SceneConfig, render
+from hand_lib.synthetic import DATA_VERSION, SPLITS, WIDE, SceneConfig, render
 
-SPLITS = ("training", "evaluation")
 SHARD = 128  # images a file
 CHUNK = 32  # images rendered at once on the CPU: enough to fill vectors, small enough for its caches
 CHUNK_ON_GPU = 256

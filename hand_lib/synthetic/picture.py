@@ -12,6 +12,7 @@ from hand_lib.samples import Samples
 from hand_lib.skeleton import FINGER_COLORS, FINGERS, NUM_JOINTS, WRIST_COLOR
 from hand_lib.synthetic.anatomy import RADII, forward_kinematics, move, rotate
 from hand_lib.synthetic.backdrop import backgrounds
+from hand_lib.synthetic.hands import HandParameters, sample_hands
 from hand_lib.synthetic.lens import develop, motion_blur
 from hand_lib.synthetic.light import radiance_of
 from hand_lib.synthetic.objects import objects_of
@@ -19,10 +20,8 @@ from hand_lib.synthetic.pixels import power, soft_step, spread
 from hand_lib.synthetic.renderer import barycentric, crevice_shade, rasterise, rasterise_depth, soft_shadow
 from hand_lib.synthetic.scene import (
     WIDE,
-    HandParameters,
     SceneConfig,
     SceneParameters,
-    sample_hands,
     sample_scenes,
 )
 from hand_lib.synthetic.skin import skin_colour
@@ -67,7 +66,7 @@ class PosedHands:
 
 
 def pose_hand(hands: HandParameters, *, cell: float = 4.0, iterations: int = 2) -> PosedHands:
-    """Joints and skin of hands from :func:`~hand_lib.synthetic.scene.sample_hands`.
+    """Joints and skin of hands from :func:`~hand_lib.synthetic.hands.sample_hands`.
 
     Args:
         hands: B hands; left ones are posed as the right hands whose mirror images they are.

@@ -1,37 +1,22 @@
-"""What is drawn round the hand, and how every picture's random numbers are made.
+"""What is drawn round the hand: camera, light, clothes, things, background.
 
-All random numbers of a picture come from a counter-based generator keyed by (seed, split, index, stream), so picture
-``i`` is the same in any batch, order or process. They are drawn on the CPU; only the noise of single pixels is made on
-the device, by hashing the pixel's number with a key of the picture.
+Random numbers are drawn on the CPU (:mod:`hand_lib.synthetic.draws`); only the noise of single pixels is made on the
+device, by hashing the pixel's number with a key of the picture.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hand_lib.errors import HandLibError, choose
-from hand_lib.synthetic.anatomy import (
-    SEGMENTS,
-    HandPose,
-    HandShape,
-    forward_kinematics,
-    limit_pose,
-    overlap,
-    pose_of_vector,
-    prototypes,
-    select,
-)
+from hand_lib.errors import HandLibError
+from hand_lib.synthetic.anatomy import select
+from hand_lib.synthetic.draws import Draws, check_split
 from hand_lib.synthetic.pixels import to_linear
-from hand_lib.synthetic.skin import Skin, sample_skins
-
-SPLITS = ("training", "evaluation")
-CHARACTERS = {"training": 800, "evaluation": 120}  # people in each split; nobody is in both
-_STREAMS = {"character": 0, "hand": 1, "scene": 2, "other hand": 3}
+from hand_lib.synthetic.views import rotation_of_unit, turn_away, viewpoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,174 +80,6 @@ EASY = SceneConfig(
     noise=(0.0, 0.02),
 )
 WIDE = SceneConfig()
-
-
-class Draws:
-    """Random numbers of B pictures: a table of uniform ones, handed out from left to right."""
-
-    def __init__(self, *, seed: int, split: str, indices: list[int], stream: str, width: int) -> None:
-        self.table = torch.from_numpy(
-            np.array([_uniform(seed, split, int(index), stream, width) for index in indices]).reshape(-1, width)
-        ).float()
-        self._used = 0
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def unit(self, count: int) -> Tensor:
-        """``(B, count)`` uniform in [0, 1)."""
-        part = self.table[:, self._used : self._used + count]
-        if part.shape[1] != count:
-            raise ValueError("the table of random numbers is too narrow")
-        self._used += count
-        return part
-
-    def uniform(self, low: float, high: float) -> Tensor:
-        """``(B,)`` uniform between two bounds."""
-        return low + (high - low) * self.unit(1)[:, 0]
-
-    def normal(self, count: int) -> Tensor:
-        """``(B, count)`` standard normal, cut at ± 2.5 standard deviations."""
-        return torch.special.ndtri((0.0062 + 0.9876 * self.unit(count)).double()).float()
-
-    def chance(self, probability: float) -> Tensor:
-        """``(B,)`` true with the given probability."""
-        return self.unit(1)[:, 0] < probability
-
-    def integer(self, low: int, high: int) -> Tensor:
-        """``(B,)`` int64 from low to high, both included."""
-        return (low + (self.unit(1)[:, 0] * (high - low + 1)).floor().clamp(max=high - low)).long()
-
-
-def _uniform(seed: int, split: str, index: int, stream: str, width: int) -> np.ndarray:
-    number = (SPLITS.index(split) << 60) | (_STREAMS[stream] << 56) | (index & ((1 << 56) - 1))
-    key = np.array([seed & ((1 << 64) - 1), number], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(key=key)).random(width)
-
-
-@lru_cache(maxsize=4096)
-def _character(seed: int, split: str, person: int) -> np.ndarray:
-    return _uniform(seed, split, person, "character", 48)
-
-
-@dataclass(frozen=True, kw_only=True)
-class HandParameters:
-    """Everything about B hands but what stands round them.
-
-    Attributes:
-        shape: bones and thickness. pose: joint angles. skin: colours.
-        right: ``(B,)`` bool; a left hand is drawn as a right one and mirrored with its picture.
-        character: ``(B,)`` int64, number of the person in the split.
-    """
-
-    shape: HandShape
-    pose: HandPose
-    skin: Skin
-    right: Tensor
-    character: Tensor
-
-    def __len__(self) -> int:
-        return len(self.right)
-
-    def __getitem__(self, index) -> HandParameters:
-        """The rows of a slice, list or tensor of indices."""
-        return select(self, index)
-
-
-def _shapes(draws: Draws) -> HandShape:
-    # Size: the middle of women's and men's hands, and the spread of both together.
-    size = 1.0 + 0.065 * draws.normal(1)
-    palm = size * (1.0 + torch.tensor([0.045, 0.03, 0.04]) * draws.normal(3))
-    fingers = size * (1.0 + 0.035 * draws.normal(1))
-    chain = fingers * (1.0 + 0.025 * draws.normal(5))
-    segments = SEGMENTS * chain[..., None] * (1.0 + 0.03 * draws.normal(15).unflatten(1, (5, 3)))
-    build = 1.0 + 0.06 * draws.normal(1)
-    return HandShape(
-        segments=segments,
-        palm=palm,
-        thickness=size * build * (1.0 + 0.02 * draws.normal(5)),
-        forearm=(size * build * (1.0 + 0.05 * draws.normal(1)))[:, 0],
-    )
-
-
-def _poses(draws: Draws, shape: HandShape, split: str) -> HandPose:
-    """A gesture, a share of a second one, and noise; the first of several tries whose fingers do not overlap."""
-    gestures = prototypes(split)
-    first = gestures[draws.integer(0, len(gestures) - 1)]
-    second = gestures[draws.integer(0, len(gestures) - 1)]
-    share = draws.unit(1) ** 2
-    curl = draws.normal(1)
-    noise = torch.deg2rad(
-        torch.tensor([7.0, 8.0, 9.0] + [9.0, 10.0, 5.0] * 4 + [9.0] + [4.0] * 4 + [9.0, 6.0, 22.0, 11.0])
-    )
-    noise = noise * draws.normal(24)
-    noise[:, 3:15] += torch.deg2rad(8.0 * curl) * torch.tensor([1.0, 1.3, 0.8] * 4)
-    wrist = torch.zeros(24)
-    wrist[22:] = 1.0
-    # Opening the thumb: away from the palm and from the fingers.
-    open_thumb = torch.zeros(24)
-    open_thumb[[0, 1, 2, 15]] = torch.deg2rad(torch.tensor([-14.0, -8.0, -12.0, -9.0]))
-    first_try = limit_pose(pose_of_vector(first + share * (second - first) + noise))
-    joints, _ = forward_kinematics(shape, first_try)
-    bad = torch.nonzero(overlap(joints, shape.thickness) >= _MOST_OVERLAP)[:, 0]
-    if len(bad) == 0:
-        return first_try
-    first, second, share, noise = (t[bad] for t in (first, second, share, noise))
-    tries = []
-    for scale, mix, thumb in (
-        (1.0, 1.0, 0.0), (1.0, 1.0, 1.0), (0.5, 1.0, 0.0), (0.5, 1.0, 1.0), (0.5, 0.3, 0.5), (0.4, 0.0, 0.0),
-        (0.4, 0.0, 1.0), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, 0.0, 2.0),
-    ):  # fmt: skip
-        blend = first + mix * share * (second - first)
-        tries.append(blend + (scale * (1 - wrist) + wrist) * noise + thumb * open_thumb)
-    vectors = torch.stack(tries, 1)  # (b, M, 24)
-    count = vectors.shape[1]
-    poses = limit_pose(pose_of_vector(vectors.flatten(0, 1)))
-    wide = select(shape, bad.repeat_interleave(count))
-    joints, _ = forward_kinematics(wide, poses)
-    depth = overlap(joints, wide.thickness).unflatten(0, (len(bad), count))
-    # Take the first that is good enough, else the least bad.
-    score = torch.where(depth < _MOST_OVERLAP, torch.arange(count) * 1e-3, depth)
-    better = select(poses, torch.arange(len(bad)) * count + score.argmin(1))
-    return HandPose(
-        **{f: getattr(first_try, f).index_copy(0, bad, getattr(better, f)) for f in HandPose.__dataclass_fields__}
-    )
-
-
-_MOST_OVERLAP = 2.0  # mm that the flesh of two fingers may press into each other
-
-
-def check_split(split: str) -> str:
-    """``split`` itself, or the error that names the two there are."""
-    if split not in SPLITS:
-        raise choose("split", split, SPLITS)
-    return split
-
-
-def sample_hands(
-    seed: int, split: str, indices: Tensor | list[int], *, left: float = 0.5, stream: str = "hand"
-) -> HandParameters:
-    """Draw hands: who, in what pose, left or right.
-
-    Args:
-        seed: of the data set.
-        split: ``"training"`` or ``"evaluation"``: different people, different gestures, different draws.
-        indices: ``(B,)`` numbers of the samples.
-        left: probability of a left hand.
-        stream: ``"hand"``, or ``"other hand"`` for the bystander's.
-
-    Raises:
-        HandLibError: unknown split.
-    """
-    check_split(split)
-    indices = [int(i) for i in indices]
-    draws = Draws(seed=seed, split=split, indices=indices, stream=stream, width=48)
-    person = draws.integer(0, CHARACTERS[split] - 1)
-    body = Draws(seed=seed, split=split, indices=[], stream="character", width=48)
-    body.table = torch.from_numpy(np.array([_character(seed, split, int(p)) for p in person]).reshape(-1, 48)).float()
-    skin, shape = sample_skins(body), _shapes(body)
-    right = ~draws.chance(left)
-    return HandParameters(shape=shape, pose=_poses(draws, shape, split), skin=skin, right=right, character=person)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,54 +147,6 @@ class SceneParameters:
         return select(self, index)
 
 
-def _rotation_of_unit(u: Tensor) -> Tensor:
-    """Three uniform numbers (B, 3) to a uniform rotation (B, 3, 3), by Shoemake's quaternion."""
-    a, b = torch.sqrt(1 - u[:, 0]), torch.sqrt(u[:, 0])
-    t1, t2 = 2 * torch.pi * u[:, 1], 2 * torch.pi * u[:, 2]
-    x, y, z, w = a * torch.sin(t1), a * torch.cos(t1), b * torch.sin(t2), b * torch.cos(t2)
-    return torch.stack(
-        [
-            1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
-            2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
-            2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y),
-        ],
-        dim=1,
-    ).unflatten(1, (3, 3))  # fmt: skip
-
-
-def _about(axis: Tensor, angle: Tensor) -> Tensor:
-    """Rotation (B, 3, 3) about unit axes (B, 3) by angles (B,): Rodrigues' formula."""
-    x, y, z = axis.unbind(1)
-    o = torch.zeros_like(x)
-    k = torch.stack([o, -z, y, z, o, -x, -y, x, o], 1).unflatten(1, (3, 3))
-    s, c = torch.sin(angle)[:, None, None], torch.cos(angle)[:, None, None]
-    return torch.eye(3) + s * k + (1 - c) * (k @ k)
-
-
-_PALM_TO_CAMERA = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # fingers up, palm to the camera
-_FOREARM_TOWARDS_CAMERA = 0.35  # cosine; beyond it the arm would hide the hand or run into the lens
-
-
-def _viewpoints(draws: Draws, scene: SceneConfig) -> Tensor:
-    # What would have the forearm come at the camera is seen from the opposite side.
-    u = draws.unit(5)
-    if scene.cone >= 180.0 and scene.roll >= 180.0:
-        return _turn_away(_rotation_of_unit(u[:, :3]), _FOREARM_TOWARDS_CAMERA)
-    angle = torch.deg2rad(scene.cone * torch.sqrt(u[:, 0]))
-    turn = 2 * torch.pi * u[:, 1]
-    axis = torch.stack([torch.cos(turn), torch.sin(turn), torch.zeros_like(turn)], 1)
-    roll = torch.deg2rad(scene.roll * (2 * u[:, 2] - 1))
-    roll = _about(torch.tensor([[0.0, 0.0, 1.0]]).expand(len(u), 3), roll)
-    one, opposite = (roll @ _about(axis, sign * angle) @ _PALM_TO_CAMERA for sign in (1.0, -1.0))
-    return torch.where((one[:, 2, 1] > _FOREARM_TOWARDS_CAMERA)[:, None, None], opposite, one)
-
-
-def _turn_away(rotation: Tensor, limit: float) -> Tensor:
-    """Half a turn about the picture's vertical for hands whose forearm comes nearer by more than ``limit`` (cosine)."""
-    flipped = torch.diag(torch.tensor([-1.0, 1.0, -1.0])) @ rotation
-    return torch.where((rotation[:, 2, 1] > limit)[:, None, None], flipped, rotation)
-
-
 def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: SceneConfig) -> SceneParameters:
     """Draw what stands round the hands of :func:`sample_hands`: camera, light, clothes, things, background.
 
@@ -386,7 +155,7 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
     """
     check_split(split)
     draws = Draws(seed=seed, split=split, indices=[int(i) for i in indices], stream="scene", width=256)
-    rotation = _viewpoints(draws, scene)
+    rotation = viewpoints(draws, cone=scene.cone, roll=scene.roll)
     distance = draws.uniform(*scene.distance)
     off_axis = 0.30 * (2 * draws.unit(2) - 1)  # up to 17 degrees from the optical axis, as in a whole photograph
     place = torch.cat([off_axis * distance[:, None], distance[:, None]], 1)
@@ -435,14 +204,14 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
         cloth=cloth,
         weave=weave,
         has_other=draws.chance(scene.distractor),
-        other_rotation=_turn_away(_rotation_of_unit(u[:, :3]), -0.2),
+        other_rotation=turn_away(rotation_of_unit(u[:, :3]), -0.2),
         other_place=other_place,
         has_object=draws.chance(scene.occluder),
         object_held=draws.chance(0.6),
         object_color=to_linear(v[:, :3] * 0.9 + 0.05),
         object_shape=exponents[(v[:, 3] * 3).long()],
         object_size=0.6 + 0.8 * v[:, 4:7],
-        object_rotation=_rotation_of_unit(v[:, 7:10]),
+        object_rotation=rotation_of_unit(v[:, 7:10]),
         object_offset=v[:, 10:13],
         noise_key=(draws.unit(1)[:, 0].double() * (1 << 24)).long() * 61 + 17,
         noise=draws.uniform(*scene.noise),
@@ -457,11 +226,8 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
 
 __all__ = [
     "EASY",
-    "SPLITS",
     "WIDE",
-    "HandParameters",
     "SceneConfig",
     "SceneParameters",
-    "sample_hands",
     "sample_scenes",
 ]

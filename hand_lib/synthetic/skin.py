@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from hand_lib.synthetic.anatomy import RADII, SEGMENTS
+from hand_lib.synthetic.draws import Draws
 from hand_lib.synthetic.pixels import soft_step, spread, to_linear
 from hand_lib.synthetic.surface import PALM_PART, HandSurface
-
-if TYPE_CHECKING:
-    from hand_lib.synthetic.scene import Draws
 
 
 @dataclass(frozen=True, kw_only=True)
