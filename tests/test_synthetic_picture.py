@@ -10,7 +10,7 @@ from scipy import ndimage
 from hand_lib.errors import HandLibError
 from hand_lib.skeleton import FINGER_OF_JOINT, NUM_JOINTS, TIPS
 from hand_lib.synthetic import EASY, WIDE, SceneConfig, color_mask, render, render_scene, sample_hands, sample_scenes
-from hand_lib.synthetic.picture import flesh_at_joints
+from hand_lib.synthetic.annotation import flesh_at_joints
 
 SIZE, COUNT = 96, 48
 PLAIN = replace(WIDE, shapes=(0, 0), distractor=0.0, occluder=0.0, motion_blur=0.0, sleeve=0.5)

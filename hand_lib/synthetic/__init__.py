@@ -26,9 +26,10 @@ thumb, index, … little finger, each tip → palm, 17 left palm, 18–33 the sa
 """
 
 from hand_lib.synthetic.anatomy import HandPose, HandShape, forward_kinematics, limit_pose
+from hand_lib.synthetic.annotation import color_mask
 from hand_lib.synthetic.draws import SPLITS
 from hand_lib.synthetic.hands import HandParameters, sample_hands
-from hand_lib.synthetic.picture import PosedHands, color_mask, pose_hand, render, render_scene
+from hand_lib.synthetic.picture import PosedHands, pose_hand, render, render_scene
 from hand_lib.synthetic.renderer import barycentric, rasterise
 from hand_lib.synthetic.scene import EASY, WIDE, SceneConfig, SceneParameters, sample_scenes
 from hand_lib.synthetic.surface import HandSurface, hand_surface, pose_surface
