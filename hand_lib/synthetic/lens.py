@@ -1,16 +1,116 @@
-"""From light to a picture file: motion blur, the tone curve, the sensor's noise."""
+"""From light to a picture file: focus, motion, the tone curve, the sensor's noise, and JPEG."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from hand_lib.synthetic.draws import Draws
 from hand_lib.synthetic.pixels import hash_noise
-from hand_lib.synthetic.scene import SceneParameters
+
+# Annex K of ITU-T T.81: the tables of quantisation steps that JPEG files use at quality 50.
+_LUMA_STEPS = (
+    "16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56 14 17 22 29 51 87 80 62 "
+    "18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92 49 64 78 87 103 121 120 101 72 92 95 98 112 100 103 99"
+)
+_CHROMA_STEPS = (
+    "17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99 47 66 99 99 99 99 99 99 " + "99 " * 32
+)
 
 
-def motion_blur(picture: Tensor, blur: Tensor) -> Tensor:
-    rows = torch.nonzero(blur.abs().sum(1) > 0)[:, 0]
+@dataclass(frozen=True, kw_only=True)
+class Lens:
+    """The cameras of B pictures.
+
+    Attributes:
+        aperture: ``(B,)`` standard deviation of the blur of what is infinitely far, in parts of the picture's side.
+        softness: ``(B,)`` of the blur of the whole picture, likewise.
+        motion: ``(B, 2)`` in parts of the picture's side, 0 for none.
+        vignette: ``(B,)`` share of the light that corners lose.
+        noise: ``(B,)`` standard deviation of the noise, of the full range; noise_key ``(B,)`` int64 below 2**31.
+        quality: ``(B,)`` of the JPEG file, 1 to 100.
+    """
+
+    aperture: Tensor
+    softness: Tensor
+    motion: Tensor
+    vignette: Tensor
+    noise: Tensor
+    noise_key: Tensor
+    quality: Tensor
+
+
+def sample_lens(
+    draws: Draws,
+    *,
+    aperture: tuple[float, float],
+    softness: tuple[float, float],
+    motion_blur: float,
+    noise: tuple[float, float],
+    quality: tuple[float, float],
+) -> Lens:
+    """Draw cameras; arguments are as in :class:`~hand_lib.synthetic.scene.SceneConfig`."""
+    moves, course, travel = draws.chance(motion_blur), draws.uniform(0.0, 6.2832), draws.uniform(0.02, 0.06)
+    motion = travel[:, None] * torch.stack([torch.cos(course), torch.sin(course)], 1)
+    low, high = softness
+    return Lens(
+        aperture=draws.uniform(*aperture),
+        softness=low + (high - low) * draws.unit(1)[:, 0] ** 3,
+        motion=torch.where(moves[:, None], motion, 0.0),
+        vignette=0.25 * draws.unit(1)[:, 0] ** 2,
+        noise=draws.uniform(*noise),
+        noise_key=(draws.unit(1)[:, 0].double() * (1 << 24)).long() * 61 + 17,
+        quality=draws.uniform(*quality),
+    )
+
+
+def _binomial(picture: Tensor) -> Tensor:
+    """Blur by [1 2 1] / 4 along both axes, standard deviation 0.71 pixels; borders are repeated."""
+    wide = torch.nn.functional.pad(picture, (1, 1, 1, 1), mode="replicate")
+    wide = wide[:, :, :-2] + 2.0 * wide[:, :, 1:-1] + wide[:, :, 2:]
+    return (wide[..., :-2] + 2.0 * wide[..., 1:-1] + wide[..., 2:]).mul_(1 / 16)
+
+
+def defocus(picture: Tensor, width: Tensor) -> Tensor:
+    """Blur each pixel by a standard deviation of its own.
+
+    Args:
+        picture: ``(B, 3, S, S)``. width: ``(B, S, S)`` or ``(B, 1, 1)`` pixels; less than 0.7 counts as 0.7.
+
+    Returns:
+        ``(B, 3, S, S)``, blended from blurs of about 0.7, 1.4, 2.8 and 5.6 pixels.
+    """
+    size = picture.shape[-1]
+    level = torch.log2(width.clamp(min=0.7) / 0.7).clamp(max=3)[:, None]
+    small = _binomial(picture)
+    result = small * (1.0 - level).clamp(min=0)
+    for i in range(1, 4):
+        small = _binomial(torch.nn.functional.avg_pool2d(small, 2, ceil_mode=True))
+        large = torch.nn.functional.interpolate(small, size=(size, size), mode="bilinear")
+        result = result + large * (1.0 - (level - i).abs()).clamp(min=0)
+    return result
+
+
+def soften(picture: Tensor, lens: Lens) -> Tensor:
+    """Put whole pictures out of focus, those whose blur a pixel would show."""
+    width = lens.softness * picture.shape[-1]
+    rows = torch.nonzero(width > 0.25)[:, 0]
+    if len(rows) == 0:
+        return picture
+    some = picture[rows]
+    # Below 0.7 pixels a share of the smallest blur, whose variance is what is asked for.
+    share = ((width[rows] / 0.7) ** 2).clamp(max=1.0)[:, None, None, None]
+    blurred = defocus(some, width[rows, None, None])
+    picture = picture.clone()
+    picture[rows] = some + share * (blurred - some)
+    return picture
+
+
+def motion_blur(picture: Tensor, motion: Tensor) -> Tensor:
+    """Blur pictures (B, 3, S, S) along their motion (B, 2), in parts of the side."""
+    rows = torch.nonzero(motion.abs().sum(1) > 0)[:, 0]
     if len(rows) == 0:
         return picture
     some, size = picture[rows], picture.shape[-1]
@@ -19,22 +119,75 @@ def motion_blur(picture: Tensor, blur: Tensor) -> Tensor:
     total = torch.zeros_like(some)
     steps = torch.linspace(-0.5, 0.5, 7).tolist()
     for t in steps:  # symmetric about the middle of the exposure, where the joints are annotated
-        grid = base + 2 * t * blur[rows, None, None]
+        grid = base + 2 * t * motion[rows, None, None]
         total += torch.nn.functional.grid_sample(some, grid, padding_mode="border", align_corners=False)
     picture = picture.clone()
     picture[rows] = total / len(steps)
     return picture
 
 
-def develop(picture: Tensor, scene: SceneParameters) -> Tensor:
-    """Linear light to 8-bit sRGB, with a film-like shoulder and the sensor's noise."""
+def develop(picture: Tensor, lens: Lens) -> Tensor:
+    """Linear light (B, 3, S, S) to 8-bit sRGB, with a film-like shoulder, the sensor's noise and JPEG's losses."""
     batch, _, size, _ = picture.shape
+    grid = (torch.arange(size, device=picture.device) + 0.5) / size * 2 - 1
+    corner = 0.5 * (grid[:, None] ** 2 + grid[None] ** 2)
+    picture = picture * (1.0 - lens.vignette[:, None, None] * corner)[:, None]
     picture = torch.exp(torch.log((1.0 - torch.exp(-1.35 * picture)).clamp_(min=1e-5)).mul_(1 / 2.2))
-    bits = hash_noise(scene.noise_key, size * size, salt=101)
-    more = hash_noise(scene.noise_key, size * size, salt=102)
+    bits = hash_noise(lens.noise_key, size * size, salt=101)
+    more = hash_noise(lens.noise_key, size * size, salt=102)
     # Three ten-bit numbers from each hash; the sum of two is triangular with variance 1/6.
     noise = torch.stack([((bits >> s) & 1023) + ((more >> s) & 1023) for s in (0, 10, 20)], 1).float()
     noise = (noise / 1024.0 - 1.0) * 6**0.5
-    strength = scene.noise[:, None, None, None] * (1.25 - 0.5 * picture)
+    strength = lens.noise[:, None, None, None] * (1.25 - 0.5 * picture)
     picture = picture + strength * noise.view(batch, 3, size, size)
-    return (picture * 255.0).round_().clamp_(0, 255).to(torch.uint8)
+    return jpeg((picture * 255.0).round_().clamp_(0, 255), lens.quality).to(torch.uint8)
+
+
+def _cosines(device: torch.device) -> Tensor:
+    """(8, 8) orthonormal cosine transform, rows are frequencies."""
+    k = torch.arange(8, dtype=torch.float64, device=device)
+    table = torch.cos((2 * k[None] + 1) * k[:, None] * (torch.pi / 16)) * 0.5
+    table[0] *= 0.5**0.5
+    return table
+
+
+def jpeg(picture: Tensor, quality: Tensor) -> Tensor:
+    """What is left of pictures when they are stored as JPEG files with 4:2:0 chroma and read again.
+
+    Sides that are no multiples of 16 are filled up by repeating the border. Double precision keeps the rounding of
+    coefficients the same for every batch.
+
+    Args:
+        picture: ``(B, 3, S, S)`` whole numbers from 0 to 255. quality: ``(B,)`` 1 to 100.
+
+    Returns:
+        ``(B, 3, S, S)`` whole numbers from 0 to 255.
+    """
+    size, device = picture.shape[-1], picture.device
+    more = -size % 16
+    if more:
+        picture = torch.nn.functional.pad(picture, (0, more, 0, more), mode="replicate")
+    quality = quality.clamp(1, 100).round()
+    scale = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)[:, None]
+    r, g, b = picture.unbind(1)
+    luma = (0.299 * r + 0.587 * g + 0.114 * b - 128.0).round()
+    chroma = torch.stack([(b - luma - 128.0) * (0.5 / 0.886), (r - luma - 128.0) * (0.5 / 0.701)], 1)
+    chroma = torch.nn.functional.avg_pool2d(chroma, 2).round()
+    cosines = _cosines(device)
+
+    def coded(plane: Tensor, text: str) -> Tensor:
+        """Planes (B, C, H, W) through the transform and its quantisation."""
+        steps = torch.tensor([float(s) for s in text.split()], device=device)
+        steps = ((steps * scale + 50) / 100).floor().clamp(1, 255).double().view(-1, 1, 1, 1, 8, 8)
+        batch, channels, height, width = plane.shape
+        blocks = plane.double().view(batch, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
+        levels = cosines @ blocks @ cosines.t() / steps
+        blocks = cosines.t() @ ((levels + 1e-6).round() * steps) @ cosines
+        return blocks.transpose(3, 4).reshape(batch, channels, height, width).float()
+
+    luma = coded(luma[:, None], _LUMA_STEPS)[:, 0].round() + 128.0
+    chroma = coded(chroma, _CHROMA_STEPS).round()
+    chroma = torch.nn.functional.interpolate(chroma, scale_factor=2, mode="bilinear")
+    blue, red = chroma.unbind(1)
+    channels = [luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue]
+    return torch.stack(channels, 1)[..., :size, :size].round().clamp(0, 255)

@@ -11,23 +11,22 @@ from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
 from hand_lib.synthetic.anatomy import forward_kinematics, move, rotate
 from hand_lib.synthetic.annotation import CLASS_OF_CODE, OBJECT, OTHER, boxes, second_nearest, visible_joints
-from hand_lib.synthetic.backdrop import backgrounds
+from hand_lib.synthetic.backdrop import paint
+from hand_lib.synthetic.cloth import THICKNESS, cloth_at
 from hand_lib.synthetic.hands import HandParameters, sample_hands
-from hand_lib.synthetic.lens import develop, motion_blur
-from hand_lib.synthetic.light import radiance_of
+from hand_lib.synthetic.lens import defocus, develop, motion_blur, soften
+from hand_lib.synthetic.light import Shadows, radiance_of
 from hand_lib.synthetic.objects import objects_of
 from hand_lib.synthetic.pixels import power, soft_step, spread
-from hand_lib.synthetic.renderer import barycentric, crevice_shade, rasterise, rasterise_depth, soft_shadow
+from hand_lib.synthetic.renderer import barycentric, crevice_shade, rasterise
 from hand_lib.synthetic.scene import (
     WIDE,
     SceneConfig,
     SceneParameters,
     sample_scenes,
 )
-from hand_lib.synthetic.skin import skin_colour
-from hand_lib.synthetic.surface import FOREARM_PART, hand_surface, pose_surface
-
-_SLEEVE = 3.0  # mm of cloth
+from hand_lib.synthetic.skin import bumped, skin_at
+from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, frame_of_part, hand_surface, pose_surface
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +112,7 @@ def render_scene(
     # The sleeve lies on the arm.
     from_wrist = -surface.vertices[:, 1]
     arm = surface.part == FOREARM_PART
-    lift = _SLEEVE * soft_step(from_wrist, scene.cuff[:, None].clamp(max=1e6), 6.0) * arm
+    lift = THICKNESS * soft_step(from_wrist, scene.cloth.cuff[:, None].clamp(max=1e6), 6.0) * arm
     points = points + lift[:, None] * normals
     camera = rotate(scene.rotation, points - middle[..., None]) + scene.place[..., None]  # (B, 3, V)
     normals = rotate(scene.rotation, normals)
@@ -133,6 +132,12 @@ def render_scene(
     K[:, 0, 0], K[:, 1, 1], K[:, 2, 2] = focal, focal, 1.0
     K[:, :2, 2] = centre
     uv = xyz[..., :2] / xyz[..., 2:] * focal[:, None, None] + centre[:, None]
+
+    # How far down and how far away the hand and what is seen of the arm reach, in the room's frame.
+    pixel = plane * focal[:, None, None] + centre[..., None]
+    in_room = rotate(scene.room.rotation, camera)
+    in_picture = ((pixel > -0.1 * size) & (pixel < 1.1 * size)).all(1)[:, None]
+    reach = torch.where(in_picture, in_room, -torch.inf).amax(2)
 
     # Bystanders' hands, behind.
     skin, thickness = hands.skin, hands.shape.thickness
@@ -161,6 +166,11 @@ def render_scene(
         )
         skin, thickness = everyone.skin, everyone.shape.thickness
     number = len(camera)
+    # The turn of each part of each hand from its own frame to the camera's.
+    turns = scene.rotation[:, None] @ frames.rotation
+    if len(other_rows):
+        turns = torch.cat([turns, rotation[:, None] @ other_frames.rotation])
+    turns = turns[:, [frame_of_part(p) for p in range(NUM_PARTS)]].flatten(0, 1).flatten(1)
 
     def to_screen(points: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, V) to pixels of the fine grid (N, 2, V) and inverse depths (N, V), 0 for points too near."""
@@ -177,35 +187,22 @@ def render_scene(
     # One row for each vertex: where it is on the screen, and its normal.
     table = torch.cat([screen, inverse[:, None], normals], 1).transpose(1, 2).reshape(-1, 6)
     triangles = len(surface.faces)
-    object_rows = torch.nonzero(scene.has_object)[:, 0]
+    object_rows = torch.nonzero(scene.things.present)[:, 0]
     first_object = number * triangles
     if len(object_rows):
-        object_points, object_normals, object_faces = objects_of(scene, object_rows, xyz, hand_size)
+        object_points, object_normals, object_faces = objects_of(
+            scene.things, object_rows, xyz, scene.rotation, hand_size
+        )
         object_screen, object_inverse = to_screen(object_points.transpose(1, 2), object_rows)
         rasterise(keys, object_screen, object_inverse, object_faces, object_rows, first_id=first_object)
         rows = torch.cat([object_screen, object_inverse[:, None], object_normals.transpose(1, 2)], 1)
         table = torch.cat([table, rows.transpose(1, 2).reshape(-1, 6)])
 
-    # Shadow map of this hand and its object, seen from the key light; w is the height towards the light.
-    side = min(max(40, size // 2), 160)
-    toward = scene.key
-    helper = torch.tensor([[0.0, 1.0, 0.0]], device=device).expand(batch, 3)
-    across = torch.linalg.cross(helper, toward)
-    across = across / across.norm(dim=1, keepdim=True).clamp(min=1e-6)
-    down = torch.linalg.cross(-toward, across)
-    basis = torch.stack([across, down, toward], 1)  # (B, 3, 3): x, y, and −z of the light's own camera
-    middle_camera = scene.place[..., None]
-    light = rotate(basis, camera[:batch] - middle_camera)  # (B, 3, V)
-    low_l, high_l = light[:, :2, own].amin(2) - 12.0, light[:, :2, own].amax(2) + 12.0
-    texel = side / (high_l - low_l).amax(1)
-    light_xy = (light[:, :2] - low_l[..., None]) * texel[:, None, None]
-    shadows = torch.zeros(batch, side, side, device=device)
-    lift_w = 1000.0
-    rasterise_depth(shadows, light_xy, light[:, 2] + lift_w, surface.faces, picture_of[:batch])
+    # Shadow map of this hand and its object, seen from the key light.
+    side = min(max(48, (5 * size) // 8), 192)
+    shadows = Shadows(scene.lamps, scene.place, camera[:batch], surface.faces, own, side=side)
     if len(object_rows):
-        object_light = rotate(basis[object_rows], object_points.transpose(1, 2) - middle_camera[object_rows])
-        object_xy = (object_light[:, :2] - low_l[object_rows][..., None]) * texel[object_rows, None, None]
-        rasterise_depth(shadows, object_xy, object_light[:, 2] + lift_w, object_faces, object_rows)
+        shadows.add(object_points.transpose(1, 2), object_rows, object_faces)
 
     # Deferred shading, only where there is something. A pixel whose samples lie on one smooth piece of surface is
     # shaded once, in its middle; at edges every sample is shaded.
@@ -271,25 +268,27 @@ def render_scene(
     )
     part = surface.part.index_select(0, nearest)
     hand_owner = owner[hand_pixels]
-    colour, shine = skin_colour(surface, skin, hand_owner, part, detail)
-    # Sleeves, on the arm behind the cuff. The bystander wears the same cloth.
     image_of_hand = image[hand_pixels]
-    cloth = torch.cat([scene.cuff[:, None].clamp(max=1e6), scene.weave, scene.cloth.flatten(1)], 1)
-    cuff, period, band, *cloth = spread(cloth, image_of_hand)
-    up_arm = -detail[1]
-    arm_pixel = part == FOREARM_PART
-    sleeved = arm_pixel & (up_arm > cuff)
-    striped = torch.remainder(up_arm / period, 1.0) < band
-    cloth = torch.stack([torch.where(striped, b, a) for a, b in zip(cloth[:3], cloth[3:], strict=True)])
-    hem = torch.where(arm_pixel, 1.0 - 0.45 * torch.exp(-(((up_arm - cuff) / 2.0) ** 2)), 1.0)
-    colour = torch.where(sleeved, cloth, colour) * hem
-    shine = torch.where(sleeved, 0.0, shine)
-    flesh_hand = (~sleeved).float()
+    footprint = z[hand_pixels] / per_image[0][hand_pixels]
+    colour, shine, slope, flesh_hand = skin_at(surface, skin, hand_owner, part, detail, footprint)
+    # Sleeves, on the arm behind the cuff. The bystander wears the same cloth.
+    on_arm = part == FOREARM_PART
+    sleeved, cloth, cloth_slope = cloth_at(scene.cloth, image_of_hand, on_arm, detail[:3], footprint)
+    colour, slope = torch.where(sleeved, cloth, colour), torch.where(sleeved, cloth_slope, slope)
+    shine, flesh_hand = torch.where(sleeved, 0.0, shine), torch.where(sleeved, 0.0, flesh_hand)
+    turn = spread(turns, hand_owner * NUM_PARTS + part)
+    slope = torch.stack(
+        [turn[3 * i] * slope[0] + turn[3 * i + 1] * slope[1] + turn[3 * i + 2] * slope[2] for i in range(3)]
+    )
+    smooth_normal = normal
+    if len(object_rows):
+        normal = normal.clone()
+    normal[:, hand_pixels] = bumped(normal[:, hand_pixels], slope)
     code_hand = torch.where(hand_owner < batch, part + 1, OTHER)
     if len(object_rows):
-        albedo = spread(scene.object_color, image)
+        albedo = spread(scene.things.color, image)
         albedo[:, hand_pixels] = colour
-        gloss = torch.full_like(z, 0.8)
+        gloss = spread(scene.things.gloss[:, None], image)[0]
         gloss[hand_pixels] = shine
         flesh = torch.zeros_like(z)
         flesh[hand_pixels] = flesh_hand
@@ -305,17 +304,8 @@ def render_scene(
     if thin > 1:
         crevice = torch.nn.functional.interpolate(crevice[:, None], size=(size, size), mode="bilinear")
     shade = 0.75 * crevice.view(-1).index_select(0, pixel)
-    # The camera's frame and the light's differ by a rotation: one affine map to texels and height for each picture.
-    to_light = torch.cat([basis[:, :2] * texel[:, None, None], basis[:, 2:]], 1)
-    shift = -(to_light @ middle_camera)[..., 0]
-    shift = shift + torch.cat([-low_l * texel[:, None], torch.full_like(texel[:, None], lift_w)], 1)
-    to_light = spread(torch.cat([to_light.flatten(1), shift], 1), image)  # (12, P)
-    texel_u, texel_v, height = (
-        to_light[3 * i] * place[0] + to_light[3 * i + 1] * place[1] + to_light[3 * i + 2] * place[2] + to_light[9 + i]
-        for i in range(3)
-    )
-    lit = soft_shadow(shadows, image, texel_u, texel_v, height, bias=3.0, softness=5.0)
-    radiance = radiance_of(scene, image, place, normal, albedo, gloss, flesh, shade, lit)  # (3, P)
+    lit = shadows.lit(image, place, smooth_normal, bias=2.0, softness=4.0)
+    radiance = radiance_of(scene.lamps, image, place, normal, albedo, gloss, flesh, shade, lit)  # (3, P)
 
     # Exposure: half-way between a fixed one and one that would make every hand equally bright.
     luminance = 0.25 * radiance[0] + 0.6 * radiance[1] + 0.15 * radiance[2]
@@ -323,7 +313,7 @@ def render_scene(
     total = torch.zeros(batch, 2, device=device, dtype=torch.float64)
     total.index_add_(0, image, torch.stack([luminance * mine, mine], 1).double())
     mean = (total[:, 0] / total[:, 1].clamp(min=1e-3)).float().clamp(min=0.01)
-    gain = scene.exposure * 0.30 / mean * power(mean / 0.30, 0.45)
+    gain = scene.lamps.exposure * 0.30 / mean * power(mean / 0.30, 0.45)
 
     shaded = torch.cat([radiance * (gain.index_select(0, image) * share), share[None]]).t()
     edges = torch.zeros(len(block), 4, device=device)
@@ -332,9 +322,10 @@ def render_scene(
     buffer[once] = shaded[: len(once)]
     buffer[edge] = sum(edges.view(-1, supersample**2, 4).unbind(1))
     buffer = buffer.view(batch, size, size, 4).permute(0, 3, 1, 2)
-    picture = backgrounds(scene, size) * (1.0 - buffer[:, 3:]) + buffer[:, :3]
-    picture = motion_blur(picture, scene.blur)
-    picture = develop(picture, scene)
+    behind = _background(scene, shadows, K, reach, size)
+    picture = behind * gain[:, None, None, None] * (1.0 - buffer[:, 3:]) + buffer[:, :3]
+    picture = motion_blur(soften(picture, scene.lens), scene.lens.motion)
+    picture = develop(picture, scene.lens)
 
     # Annotations: a pixel belongs to what covers it at least half.
     coded = ((key >> 32) << 32) | code
@@ -371,6 +362,25 @@ def render_scene(
         mask=mask,
         depth=torch.where(flip, depth_map.flip(2), depth_map),
     )
+
+
+def _background(scene: SceneParameters, shadows: Shadows, K: Tensor, reach: Tensor, size: int) -> Tensor:
+    """What is behind the hand, as sharp as the lens makes it: (B, 3, size, size) linear RGB.
+
+    Large pictures are painted at half their size, as what lies far behind the hand is seldom in focus.
+    """
+    coarse = size if size < 128 else size // 2
+    scale = torch.tensor([coarse / size, coarse / size, 1.0], device=K.device)
+    shift = torch.tensor([0.5, 0.5, 0.0], device=K.device)
+    small = K * scale[:, None]
+    small[:, :, 2] += (scale - 1.0) * shift * torch.tensor([1.0, 1.0, 0.0], device=K.device)
+    picture, depth = paint(scene.room, scene.lamps, shadows, K=small, place=scene.place, reach=reach, size=coarse)
+    # A thin lens that is in focus at the hand.
+    width = (1.0 - scene.place[:, 2, None, None] / depth).abs() * (scene.lens.aperture * coarse)[:, None, None]
+    picture = defocus(picture, width)
+    if coarse < size:
+        picture = torch.nn.functional.interpolate(picture, size=(size, size), mode="bilinear")
+    return picture
 
 
 def _concat(a, b):

@@ -1,4 +1,4 @@
-"""What is drawn round the hand: camera, light, clothes, things, background.
+"""What is drawn round the hand: view, light, clothes, things, surroundings, camera.
 
 Random numbers are drawn on the CPU (:mod:`hand_lib.synthetic.draws`); only the noise of single pixels is made on the
 device, by hashing the pixel's number with a key of the picture.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from hand_lib.errors import HandLibError
 from hand_lib.synthetic.anatomy import select
+from hand_lib.synthetic.backdrop import MAX_SHAPES, Room, sample_room
+from hand_lib.synthetic.cloth import Cloth, sample_cloth
 from hand_lib.synthetic.draws import Draws, check_split
-from hand_lib.synthetic.pixels import to_linear
+from hand_lib.synthetic.lens import Lens, sample_lens
+from hand_lib.synthetic.light import Lamps, sample_lamps
+from hand_lib.synthetic.objects import Things, sample_things
 from hand_lib.synthetic.views import rotation_of_unit, turn_away, viewpoints
 
 
@@ -28,13 +31,22 @@ class SceneConfig:
         roll: in-plane rotation is within ± this angle of upright.
         fill: part of the picture's side that the hand's larger extent takes.
         distance: mm from the camera to the hand.
-        shapes: number of background shapes (at most 6).
-        clutter: contrast of the background's multi-scale noise.
+        surface: probability that the hand is just above a table or before a wall, which its shadow falls on; else what
+            is behind it is a room away.
+        outdoors: probability of the open air instead of a room.
+        shapes: number of things in the background: furniture, books, plants, pictures, windows (at most 6).
+        limbs: probability of each of two bare limbs in the background, in human skin tones.
+        clutter: contrast of the patterns of walls, tables and things; 1 is that of wood, tiles and bricks.
         sleeve: probability that a sleeve covers the forearm.
         distractor: probability of another person's hand behind this one.
         occluder: probability of an object, held or in front.
+        light: range of the main light's strength. ambient: of the room's own light.
+        warmth: spread of the lights' colours, 0 for white ones.
+        aperture: standard deviation of the blur of what is infinitely far, in parts of the picture's side (up to 0.1).
+        softness: standard deviation of the blur of the whole picture, in parts of its side (up to 0.02).
         motion_blur: probability of motion blur.
         noise: standard deviation of the sensor's noise, in units of the full range.
+        quality: of the JPEG file, 1 to 100.
         left: probability of a left hand.
     """
 
@@ -42,102 +54,104 @@ class SceneConfig:
     roll: float = 180.0
     fill: tuple[float, float] = (0.60, 0.75)
     distance: tuple[float, float] = (350.0, 700.0)
-    shapes: tuple[int, int] = (1, 5)
-    clutter: tuple[float, float] = (0.2, 1.0)
+    surface: float = 0.5
+    outdoors: float = 0.0
+    shapes: tuple[int, int] = (1, 6)
+    limbs: float = 0.15
+    clutter: tuple[float, float] = (0.3, 1.2)
     sleeve: float = 0.5
     distractor: float = 0.15
     occluder: float = 0.25
+    light: tuple[float, float] = (0.8, 1.5)
+    ambient: tuple[float, float] = (0.22, 0.5)
+    warmth: float = 0.12
+    aperture: tuple[float, float] = (0.0, 0.05)
+    softness: tuple[float, float] = (0.0, 0.012)
     motion_blur: float = 0.12
-    noise: tuple[float, float] = (0.0, 0.04)
+    noise: tuple[float, float] = (0.0, 0.03)
+    quality: tuple[float, float] = (60.0, 100.0)
     left: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("sleeve", "distractor", "occluder", "motion_blur", "left"):
+        for name in ("surface", "outdoors", "limbs", "sleeve", "distractor", "occluder", "motion_blur", "left"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise HandLibError(f"scene.{name} is {getattr(self, name)}: a probability lies between 0 and 1")
-        for name in ("fill", "distance", "shapes", "clutter", "noise"):
+        for name in (
+            "fill", "distance", "shapes", "clutter", "light", "ambient", "aperture", "softness", "noise", "quality",
+        ):  # fmt: skip
             low, high = getattr(self, name)
             if not 0 <= low <= high:
                 raise HandLibError(f"scene.{name} is {getattr(self, name)}: give a range (low, high), 0 ≤ low ≤ high")
+        for name, most in (("shapes", MAX_SHAPES), ("aperture", 0.1), ("softness", 0.02)):
+            if getattr(self, name)[1] > most:
+                raise HandLibError(f"scene.{name} is {getattr(self, name)}: at most {most}")
         if not 0.1 <= self.fill[0] <= self.fill[1] <= 0.9:
             raise HandLibError(f"scene.fill is {self.fill}: the hand can fill from 0.1 to 0.9 of the side")
         if self.distance[0] < 250.0:
             raise HandLibError(f"scene.distance is {self.distance}: nearer than 250 mm the forearm may meet the camera")
-        if self.shapes[1] > MAX_SHAPES:
-            raise HandLibError(f"scene.shapes is {self.shapes}: at most {MAX_SHAPES}")
+        if not 0.0 <= self.warmth <= 0.4:
+            raise HandLibError(f"scene.warmth is {self.warmth}: choose 0 to 0.4")
+        if not 1.0 <= self.quality[0] <= self.quality[1] <= 100.0:
+            raise HandLibError(f"scene.quality is {self.quality}: a JPEG file's quality is 1 to 100")
 
 
-MAX_SHAPES = 6
 EASY = SceneConfig(
     cone=60.0,
     roll=60.0,
+    surface=0.8,
     shapes=(0, 0),
-    clutter=(0.0, 0.08),
+    limbs=0.0,
+    clutter=(0.1, 0.4),
     sleeve=0.5,
     distractor=0.0,
     occluder=0.0,
     motion_blur=0.0,
+    aperture=(0.0, 0.02),
+    softness=(0.0, 0.0),
     noise=(0.0, 0.02),
+    quality=(80.0, 100.0),
 )
 WIDE = SceneConfig()
+# A look that no training uses: what a network meets there stands in for photographs, whose look it has not learnt
+# either. In the open air, under harder and more coloured light, with a poorer camera.
+OTHER_LOOK = SceneConfig(
+    surface=0.0,
+    outdoors=1.0,
+    shapes=(3, 6),
+    light=(1.6, 2.6),
+    ambient=(0.12, 0.3),
+    warmth=0.25,
+    aperture=(0.01, 0.06),
+    softness=(0.004, 0.014),
+    noise=(0.01, 0.05),
+    quality=(25.0, 60.0),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneParameters:
-    """Camera, light, clothes, things and background of B pictures. Camera frame, mm; colours are linear RGB.
+    """View, light, clothes, things, surroundings and camera of B pictures. Camera frame, mm; colours are linear RGB.
 
     Attributes:
         rotation: ``(B, 3, 3)`` hand frame to camera frame.
         place: ``(B, 3)`` where the hand's middle is.
         fill: ``(B,)`` part of the side that the hand takes. shift ``(B, 2)`` in [−1, 1]: where in its room it lies.
-        key: ``(B, 3)`` unit vector towards the main light; key_color, fill_color ``(B, 3)``; fill_dir ``(B, 3)``.
-        sky, ground: ``(B, 3)`` ambient light from above and below.
-        exposure: ``(B,)`` brightness that the hand is exposed to.
-        cuff: ``(B,)`` mm from the wrist to where the sleeve begins, infinite without one.
-        cloth: ``(B, 2, 3)`` its two colours. weave: ``(B, 2)`` period of its stripes in mm, and their share.
         has_other: ``(B,)`` bool. other_rotation ``(B, 3, 3)``. other_place ``(B, 3)`` in hand sizes.
-        has_object: ``(B,)`` bool. object_held ``(B,)`` bool. object_color ``(B, 3)``.
-        object_shape: ``(B, 2)`` exponents of the superellipsoid. object_size ``(B, 3)`` proportions.
-        object_rotation: ``(B, 3, 3)``. object_offset ``(B, 3)`` random numbers that place it.
-        noise_key: ``(B,)`` int64 below 2**31. noise: ``(B,)`` standard deviation.
-        blur: ``(B, 2)`` motion in parts of the picture's side, 0 for none.
-        background: ``(B, 6)`` two colours of the gradient; clutter ``(B,)`` contrast of the noise.
-        tint: ``(B, 3, 3)`` colours of the noise's three fields. shape_count ``(B,)`` int64.
-        shapes: ``(B, 6, 20)`` numbers of each background shape, uniform in [0, 1).
+        lamps: the light. cloth: sleeves. things: objects. room: the surroundings. lens: the camera.
     """
 
     rotation: Tensor
     place: Tensor
     fill: Tensor
     shift: Tensor
-    key: Tensor
-    key_color: Tensor
-    fill_dir: Tensor
-    fill_color: Tensor
-    sky: Tensor
-    ground: Tensor
-    exposure: Tensor
-    cuff: Tensor
-    cloth: Tensor
-    weave: Tensor
     has_other: Tensor
     other_rotation: Tensor
     other_place: Tensor
-    has_object: Tensor
-    object_held: Tensor
-    object_color: Tensor
-    object_shape: Tensor
-    object_size: Tensor
-    object_rotation: Tensor
-    object_offset: Tensor
-    noise_key: Tensor
-    noise: Tensor
-    blur: Tensor
-    background: Tensor
-    clutter: Tensor
-    tint: Tensor
-    shape_count: Tensor
-    shapes: Tensor
+    lamps: Lamps
+    cloth: Cloth
+    things: Things
+    room: Room
+    lens: Lens
 
     def __len__(self) -> int:
         return len(self.place)
@@ -148,84 +162,61 @@ class SceneParameters:
 
 
 def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: SceneConfig) -> SceneParameters:
-    """Draw what stands round the hands of :func:`sample_hands`: camera, light, clothes, things, background.
+    """Draw what is round the hands of :func:`~hand_lib.synthetic.hands.sample_hands`.
 
     Raises:
         HandLibError: unknown split.
     """
     check_split(split)
-    draws = Draws(seed=seed, split=split, indices=[int(i) for i in indices], stream="scene", width=256)
+    draws = Draws(seed=seed, split=split, indices=[int(i) for i in indices], stream="scene", width=_WIDTH)
     rotation = viewpoints(draws, cone=scene.cone, roll=scene.roll)
     distance = draws.uniform(*scene.distance)
     off_axis = 0.30 * (2 * draws.unit(2) - 1)  # up to 17 degrees from the optical axis, as in a whole photograph
     place = torch.cat([off_axis * distance[:, None], distance[:, None]], 1)
-    # Main light: from above and from the camera's side.
-    key = torch.stack([draws.uniform(-1.0, 1.0), draws.uniform(-1.2, 0.25), draws.uniform(-1.2, -0.35)], 1)
-    key = key / key.norm(dim=1, keepdim=True)
-    warm = 0.12 * draws.normal(2)
-
-    def tinted(power: Tensor, warmth: Tensor) -> Tensor:
-        return power[:, None] * torch.stack([1 + warmth, torch.ones_like(warmth), 1 - warmth], 1)
-
-    key_color = tinted(draws.uniform(0.8, 1.5), warm[:, 0])
-    fill_dir = torch.stack([-key[:, 0], draws.uniform(-0.6, 0.4), -draws.uniform(0.3, 1.0)], 1)
-    fill_dir = fill_dir / fill_dir.norm(dim=1, keepdim=True)
-    fill_color = tinted(draws.uniform(0.1, 0.45), -warm[:, 0])
-    ambient = draws.uniform(0.22, 0.5)
-    sky = tinted(ambient, warm[:, 1] - 0.03)
-    ground = tinted(ambient * draws.uniform(0.35, 0.8), warm[:, 1] + 0.08)
-    cuff = torch.where(draws.chance(scene.sleeve), draws.uniform(14.0, 80.0), torch.inf)
-    cloth = to_linear(draws.unit(6).unflatten(1, (2, 3)) * 0.9 + 0.04)
-    plain = draws.chance(0.5)
-    weave = torch.stack([draws.uniform(5.0, 26.0), torch.where(plain, 0.0, draws.uniform(0.25, 0.75))], 1)
-
+    fill, shift = draws.uniform(*scene.fill), 2 * draws.unit(2) - 1
     u = draws.unit(6)
     turn = 2 * torch.pi * u[:, 3]
     other_place = torch.stack([torch.cos(turn), torch.sin(turn), 0.25 + u[:, 4]], 1)
     other_place[:, :2] *= (0.55 + 0.3 * u[:, 5])[:, None]
-    v = draws.unit(16)
-    exponents = torch.tensor([[1.0, 1.0], [0.25, 0.25], [0.25, 1.0]])  # ball, box, cylinder
-    moves, course, travel = draws.chance(scene.motion_blur), draws.uniform(0.0, 2 * np.pi), draws.uniform(0.02, 0.06)
-    background = draws.unit(1) * 0.88 + 0.06
-    background = (background + 0.7 * (draws.unit(6) - 0.5) * draws.unit(1)).clamp(0.03, 0.98)
+    room = sample_room(
+        draws,
+        surface=scene.surface,
+        outdoors=scene.outdoors,
+        shapes=scene.shapes,
+        limbs=scene.limbs,
+        clutter=scene.clutter,
+    )
     return SceneParameters(
         rotation=rotation,
         place=place,
-        fill=draws.uniform(*scene.fill),
-        shift=2 * draws.unit(2) - 1,
-        key=key,
-        key_color=key_color,
-        fill_dir=fill_dir,
-        fill_color=fill_color,
-        sky=sky,
-        ground=ground,
-        exposure=draws.uniform(0.75, 1.3),
-        cuff=cuff,
-        cloth=cloth,
-        weave=weave,
+        fill=fill,
+        shift=shift,
         has_other=draws.chance(scene.distractor),
         other_rotation=turn_away(rotation_of_unit(u[:, :3]), -0.2),
         other_place=other_place,
-        has_object=draws.chance(scene.occluder),
-        object_held=draws.chance(0.6),
-        object_color=to_linear(v[:, :3] * 0.9 + 0.05),
-        object_shape=exponents[(v[:, 3] * 3).long()],
-        object_size=0.6 + 0.8 * v[:, 4:7],
-        object_rotation=rotation_of_unit(v[:, 7:10]),
-        object_offset=v[:, 10:13],
-        noise_key=(draws.unit(1)[:, 0].double() * (1 << 24)).long() * 61 + 17,
-        noise=draws.uniform(*scene.noise),
-        blur=torch.where(moves[:, None], travel[:, None] * torch.stack([torch.cos(course), torch.sin(course)], 1), 0.0),
-        background=to_linear(background),
-        clutter=draws.uniform(*scene.clutter),
-        tint=draws.normal(9).unflatten(1, (3, 3)),
-        shape_count=draws.integer(*scene.shapes),
-        shapes=draws.unit(20 * MAX_SHAPES).unflatten(1, (MAX_SHAPES, 20)),
+        lamps=sample_lamps(
+            draws, strength=scene.light, ambient=scene.ambient, warmth=scene.warmth, up=room.up, surface=room.facing
+        ),
+        cloth=sample_cloth(draws, sleeve=scene.sleeve),
+        things=sample_things(draws, occluder=scene.occluder),
+        room=room,
+        lens=sample_lens(
+            draws,
+            aperture=scene.aperture,
+            softness=scene.softness,
+            motion_blur=scene.motion_blur,
+            noise=scene.noise,
+            quality=scene.quality,
+        ),
     )
+
+
+_WIDTH = 420  # random numbers that a scene takes, and some to spare
 
 
 __all__ = [
     "EASY",
+    "OTHER_LOOK",
     "WIDE",
     "SceneConfig",
     "SceneParameters",

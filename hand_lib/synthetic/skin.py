@@ -1,4 +1,10 @@
-"""The look of skin: people's tones, and the colour of a point of a hand."""
+"""The look of skin: people's tones, and the colour, gloss and relief of a point of a hand.
+
+Colour follows two pigments. Melanin in the thin outer layer and blood below it take their shares of the light, in each
+colour by a power of their amount (Beer and Lambert). The more is absorbed, the shorter the paths of the light that
+comes back, so melanin's exponents bend. They are fitted to mean colours of bare skin from very light to very dark,
+L*a*b* (72, 6.5, 11.5) to (24, 5.5, 6), which is an individual typology angle from 62 to below −60 degrees.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +13,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hand_lib.synthetic.anatomy import RADII, SEGMENTS
+from hand_lib.synthetic.anatomy import BASES, RADII, SEGMENTS
 from hand_lib.synthetic.draws import Draws
-from hand_lib.synthetic.pixels import soft_step, spread, to_linear
+from hand_lib.synthetic.pixels import FINE, FINE_DU, FINE_DV, SMOOTH, sheet_at, soft_step, spread, texel
 from hand_lib.synthetic.surface import PALM_PART, HandSurface
+
+# Natural logarithm of the reflectance of red, green and blue: pale skin, then per unit of melanin's optical depth in
+# green, then per its square; and per unit of blood's.
+_PALE = torch.tensor([-0.576, -0.888, -1.103])
+_MELANIN = torch.tensor([-0.482, -1.0, -1.396])
+_MELANIN_SQUARED = torch.tensor([-0.189, 0.0, 0.170])
+_BLOOD = torch.tensor([-0.22, -1.0, -0.75])
+DARKEST = 2.4  # optical depth of the darkest skin's melanin
 
 
 @dataclass(frozen=True, kw_only=True)
 class Skin:
-    """Colours of B people's hands, linear RGB.
+    """Colours and relief of B people's hands; colours are linear RGB.
 
     Attributes:
         back: ``(B, 3)`` albedo of the back of the hand; palm ``(B, 3)`` of the palm; nail ``(B, 3)`` of the nails.
         tone: ``(B,)`` 0 the lightest human skin, 1 the darkest.
         mottle: ``(B, 4)`` weights of the four fields of the skin's grain.
-        gloss: ``(B,)`` strength of the highlights; nail_gloss ``(B,)`` of the nails'.
+        gloss: ``(B,)`` strength of the highlights, 1 for dry skin; nail_gloss ``(B,)`` of the nails'.
+        tendons: ``(B,)`` mm, how high the tendons stand on the back. veins: ``(B,)`` how clearly veins show, 0 to 1.
+        place: ``(B,)`` where on the sheet of noise this person's skin lies.
     """
 
     back: Tensor
@@ -31,61 +47,66 @@ class Skin:
     mottle: Tensor
     gloss: Tensor
     nail_gloss: Tensor
+    tendons: Tensor
+    veins: Tensor
+    place: Tensor
 
 
-# sRGB of bare skin from the lightest to the darkest, roughly even steps of the individual typology angle.
-_TONES = torch.tensor(
-    [
-        [0.955, 0.775, 0.680],
-        [0.925, 0.720, 0.605],
-        [0.865, 0.645, 0.515],
-        [0.765, 0.545, 0.410],
-        [0.640, 0.445, 0.320],
-        [0.490, 0.325, 0.230],
-        [0.360, 0.235, 0.170],
-        [0.265, 0.175, 0.135],
-    ]
-)
+def reflectance(melanin: Tensor, blood: Tensor) -> Tensor:
+    """Albedo ``(..., 3)`` of skin, linear RGB.
+
+    Args:
+        melanin: optical depth in green light, 0 for the palest skin to :data:`DARKEST`.
+        blood: optical depth in green beyond that of the mean, about ± 0.2.
+    """
+    m, b = melanin[..., None], blood[..., None]
+    logarithm = _PALE + m * _MELANIN + m * m * _MELANIN_SQUARED + b * _BLOOD
+    return torch.exp(logarithm.double()).float().clamp(0.01, 0.9)
 
 
 def sample_skins(draws: Draws) -> Skin:
-    batch = len(draws)
+    """Draw people's skins; tones are even in melanin's optical depth, which is nearly even to the eye."""
     tone = draws.unit(1)[:, 0]
-    position = tone * (len(_TONES) - 1)
-    low = position.floor().long().clamp(max=len(_TONES) - 2)
-    f = (position - low)[:, None]
-    colour = _TONES[low] * (1 - f) + _TONES[low + 1] * f
     jitter = draws.normal(3)
-    colour = colour * (1.0 + 0.035 * jitter[:, :1]) + torch.stack(
-        [0.012 * jitter[:, 1], -0.012 * jitter[:, 1], 0.02 * jitter[:, 2]], 1
-    )
-    colour = colour.clamp(0.08, 0.98)
-    # Palms have little pigment: the darker the skin, the larger the difference; and they are redder.
-    pale = torch.tensor([0.84, 0.62, 0.52])
-    share = (0.10 + 0.38 * tone)[:, None]
-    palm = (1 - share) * colour + share * pale * (0.6 + 0.4 * (1 - tone[:, None]))
-    palm = palm * torch.tensor([1.02, 0.965, 0.955])
-    nail = 0.55 * palm + 0.45 * torch.tensor([0.90, 0.72, 0.67]) * (1 - 0.3 * tone[:, None])
-    varnished = draws.chance(0.10)[:, None]
-    varnish = torch.tensor([0.75, 0.08, 0.15]) * (0.4 + 0.6 * draws.unit(3)) + 0.35 * draws.unit(3)
-    nail = torch.where(varnished, varnish.clamp(0, 1), nail)
+    melanin = DARKEST * tone
+    blood = 0.10 * jitter[:, 0]
+    back = reflectance(melanin, blood) * (1.0 + 0.03 * jitter[:, 1:2])
+    # Palms have little pigment, and thick skin with more blood to be seen.
+    palm = reflectance(0.06 + 0.26 * melanin + 0.06 * melanin**2, blood + 0.16 + 0.05 * jitter[:, 2])
+    # The nail's bed has blood and little pigment; under the plate it is duller than the palm.
+    nail = 0.86 * reflectance(0.08 + 0.30 * melanin + 0.06 * melanin**2, blood + 0.34)
+    varnished = draws.chance(0.08)[:, None]
+    hue = draws.unit(3)
+    varnish = torch.tensor([0.50, 0.05, 0.09]) * (0.2 + 0.8 * hue[:, :1]) + 0.12 * hue
     mottle = torch.tensor([0.03, 0.03, 0.035, 0.035]) * draws.normal(4)
+    gloss = draws.unit(1)[:, 0]
+    relief = draws.unit(2)
     return Skin(
-        back=to_linear(colour),
-        palm=to_linear(palm),
-        nail=to_linear(nail),
+        back=back,
+        palm=palm,
+        nail=torch.where(varnished, varnish, nail),
         tone=tone,
         mottle=mottle,
-        gloss=0.5 + 0.9 * draws.unit(1)[:, 0] ** 2,
-        nail_gloss=torch.where(varnished[:, 0], 3.0, 1.6) * torch.ones(batch),
+        gloss=0.5 + 0.7 * gloss,
+        nail_gloss=torch.where(varnished[:, 0], 3.0, 1.7),
+        tendons=0.15 + 1.1 * relief[:, 0] ** 2,
+        veins=relief[:, 1] ** 1.5,
+        place=1000.0 * (relief[:, 0] + relief[:, 1]),
     )
 
 
-def skin_colour(surface: HandSurface, skin: Skin, owner: Tensor, part: Tensor, detail: Tensor) -> tuple[Tensor, Tensor]:
-    """Albedo (3, P) and gloss (P,) of skin and nails at P points.
+def skin_at(
+    surface: HandSurface, skin: Skin, owner: Tensor, part: Tensor, detail: Tensor, footprint: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Albedo, gloss, slope and pallor of skin and nails at P points.
 
     Args:
-        owner: (P,) row of ``skin``. part: (P,). detail: (8, P) resting place, palmar, grain, interpolated.
+        owner: ``(P,)`` row of ``skin``. part: ``(P,)``. detail: ``(8, P)`` resting place, palmar, grain, interpolated.
+        footprint: ``(P,)`` mm of skin that a pixel covers: finer relief is left out, as a pixel would average it.
+
+    Returns:
+        albedo ``(3, P)`` linear RGB, gloss ``(P,)``, the relief's slope ``(3, P)`` in the frame of the point's part
+        (y along the bone, mm a mm), and how far light bleeds through the skin ``(P,)``.
     """
     device = detail.device
     px, py, pz = detail[0], detail[1], detail[2]
@@ -102,54 +123,104 @@ def skin_colour(surface: HandSurface, skin: Skin, owner: Tensor, part: Tensor, d
     bone, width = t[12], t[13]
     finger, segment = part < PALM_PART, part % 3
     end = finger & (segment == 0)
-    # Per person.
-    people = torch.cat(
-        [
-            skin.back,
-            skin.palm,
-            skin.nail,
-            skin.tone[:, None],
-            skin.mottle,
-            skin.gloss[:, None],
-            skin.nail_gloss[:, None],
-        ],
-        1,
-    )
-    people = spread(people, owner)
-    back, palm, plate, tone, mottle, gloss, nail_gloss = people.split([3, 3, 3, 1, 4, 1, 1])
-    tone, gloss, nail_gloss = tone[0], gloss[0], nail_gloss[0]
+    in_palm = part == PALM_PART
+    scalars = [skin.tone, skin.gloss, skin.nail_gloss, skin.tendons, skin.veins, skin.place]
+    people = spread(torch.cat([skin.back, skin.palm, skin.nail, skin.mottle, torch.stack(scalars, 1)], 1), owner)
+    back, palm, plate, mottle, (tone, gloss, nail_gloss, tendons, veins, place) = people.split([3, 3, 3, 4, 6])
+    dorsal = 1 - palmar
 
-    # Mottling, more blood at finger tips and knuckles, darker knuckles.
+    def resolved(period: float) -> Tensor:
+        """1 where a pixel is much finer than a period (mm), 0 where it is coarser."""
+        return (1.3 * period / footprint - 0.45).clamp(0, 1)
+
+    # Pores and grain.
+    number = texel((px + 0.7 * pz) * 4.0 + place, py * 4.0 + 3.0 * place)
+    grain_shown = resolved(3.0)
+    grain = sheet_at(FINE, number) * grain_shown
+    slope_x = 0.045 * grain_shown * sheet_at(FINE_DU, number)
+    slope_y = 0.045 * grain_shown * sheet_at(FINE_DV, number)
+
+    # Mottling; more blood at finger tips, knuckles and the ball of the thumb; darker knuckles.
     patch = sum(field * weight for field, weight in zip(detail[4:], mottle, strict=True))
     near_joint = torch.exp(-((y / 6.5) ** 2)) * finger
     tip = soft_step(y, bone * 0.7, 9.0) * end
-    warmth = patch + 0.05 * tip + 0.04 * near_joint * (1 - tone)
-    dorsal = 1 - palmar
-    darker = 1.0 - (0.10 + 0.12 * tone) * near_joint * dorsal
-    # Creases: across the palmar side of the finger joints, wrinkles on the back of them, three lines in the palm.
-    crease = (y - torch.where(segment == 2, 0.45 * bone, 0.0)).abs()
-    crease = torch.where(segment == 0, crease, torch.minimum(crease, (y - bone).abs()))
-    wrinkled = torch.where(segment == 1, y, torch.where(segment == 2, y - bone, y * 1.6))
-    wrinkle = torch.exp(-((wrinkled / 4.0) ** 2)) * torch.cos(wrinkled * 2.6).clamp(min=0) ** 2
-    line = (torch.exp(-((crease / 0.75) ** 2)) * palmar + 0.55 * wrinkle * dorsal) * finger
-    life = (((px - 35.0) ** 2 + (py - 27.0) ** 2).sqrt() - 37.0).abs() + 99.0 * ((py < 4) | (py > 64) | (px > 30))
-    heart = (py - (62.6 + 0.45 * (px + 10) + 0.0125 * (px + 10) ** 2)).abs() * 0.9 + 99.0 * ((px > 11) | (px < -38))
-    head = (py - (52.0 + 0.5 * px - 0.004 * px * px)).abs() * 0.9 + 99.0 * ((px > 21) | (px < -23))
-    palm_line = torch.exp(-((torch.minimum(torch.minimum(life, heart), head) / 1.1) ** 2))
-    line = line + 0.6 * palm_line * palmar * ((part == PALM_PART) | (part == 2))
-    darker = darker * (1.0 - (0.30 + 0.22 * tone) * line)
+    waves = sheet_at(SMOOTH, texel((px + pz) * 1.6 + place, py * 1.3 - place))
+    pale_skin = 1 - 0.6 * tone
+    warmth = patch + pale_skin * (0.10 * tip + 0.07 * near_joint + 0.022 * waves * (0.4 + palmar)) + 0.02 * grain
+    darker = 1.0 - (0.08 + 0.16 * tone) * near_joint * dorsal
 
-    # Nails: a rounded rectangle on the back of the last segment, with a rim and a pale edge.
+    # Creases: across the palmar side of the finger joints, wrinkles on the back of them, three lines in the palm.
+    crease = y - torch.where(segment == 2, 0.45 * bone, 0.0)
+    other = y - bone
+    crease = torch.where((segment == 0) | (crease.abs() < other.abs()), crease, other)
+    wrinkled = torch.where(segment == 1, y, torch.where(segment == 2, y - bone, y * 1.6)) + 0.25 * waves
+    fold = resolved(2.4) * torch.exp(-((wrinkled / 4.2) ** 2)) * dorsal * finger
+    wrinkle = fold * torch.cos(wrinkled * 2.6).clamp(min=0) ** 2
+    wide = 0.75 + 0.25 * footprint
+    valley = torch.exp(-((crease / wide) ** 2)) * palmar * finger * (0.75 / wide)
+    slope_y = slope_y + 0.9 * valley * crease / wide - 0.35 * fold * torch.sin(wrinkled * 5.2)
+    life = ((px - 35.0) ** 2 + (py - 27.0) ** 2).sqrt() - 37.0 + 99.0 * ((py < 4) | (py > 64) | (px > 30))
+    heart = (py - (62.6 + 0.45 * (px + 10) + 0.0125 * (px + 10) ** 2)) * 0.9 + 99.0 * ((px > 11) | (px < -38))
+    head = (py - (52.0 + 0.5 * px - 0.004 * px * px)) * 0.9 + 99.0 * ((px > 21) | (px < -23))
+    across = torch.where(heart.abs() < head.abs(), heart, head)
+    is_life = life.abs() < across.abs()
+    palm_crease = torch.where(is_life, life, across) + 0.4 * waves
+    wide = 1.1 + 0.2 * footprint
+    palm_line = torch.exp(-((palm_crease / wide) ** 2)) * palmar * (in_palm | (part == 2)) * (1.1 / wide)
+    steep = 0.6 * palm_line * palm_crease / wide
+    slope_x = slope_x - torch.where(is_life, 0.8, 0.25) * steep * in_palm
+    slope_y = slope_y + torch.where(is_life, 0.2, 0.9) * steep
+    line = valley + 0.45 * wrinkle + 0.55 * palm_line
+    darker = darker * (1.0 - (0.26 + 0.26 * tone) * line)
+
+    # The back of the hand: tendons from the wrist to the knuckles, knuckles, veins across them.
+    knuckles = BASES[1:].tolist()
+    along = (py / 75.0).clamp(0, 1.1)
+    of_back = dorsal * in_palm
+    offsets = [px - (3.0 + (k[0] - 3.0) * along) for k in knuckles]
+    nearest = offsets[0]
+    for offset in offsets[1:]:
+        nearest = torch.where(offset.abs() < nearest.abs(), offset, nearest)
+    cord = torch.exp(-((nearest / 2.3) ** 2)) * of_back * soft_step(py, 26.0, 30.0) * soft_step(-py, -88.0, 12.0)
+    slope_x = slope_x - tendons * cord * nearest * (2 / 2.3**2)
+    knob_x, knob_y = 0.0, 0.0
+    for k in knuckles:
+        dx, dy = px - k[0], py - k[1]
+        knob = torch.exp(-(dx * dx + dy * dy) * (1 / 6.0**2))
+        knob_x, knob_y = knob_x + knob * dx, knob_y + knob * dy
+    knob = (1.6 * 2 / 6.0**2) * dorsal * (in_palm | (segment == 2))
+    slope_x, slope_y = slope_x - knob * knob_x, slope_y - knob * knob_y
+    vein = torch.exp(-((waves * 5.0) ** 2)) * of_back * soft_step(py, 8.0, 20.0) * soft_step(-py, -74.0, 16.0)
+    vein = vein * veins * resolved(4.5)
+
+    # Nails: a rounded rectangle on the back of the last segment, pale at its root, a fold round it, a free edge.
     nail_x, nail_y = x / (0.80 * width), (y - 0.85 * bone) / (0.36 * bone)
     inside = 1.0 - (nail_x.square().square() + nail_y.square().square()).sqrt()
     on_back = soft_step(-z, 0.17 * width, 0.2 * width) * end
     nail = soft_step(inside, 0.0, 0.16) * on_back
-    darker = darker * (1 - 0.28 * torch.exp(-((inside / 0.12) ** 2)) * on_back)
-    white = 0.35 * soft_step(nail_y, 0.74, 0.12)
-    plate = plate + white * (plate.amax(0) * 1.15 - plate)
+    rim = torch.exp(-((inside / 0.13) ** 2)) * on_back
+    darker = darker * (1 - 0.42 * rim)
+    moon = soft_step(-(nail_x.square() * 1.3 + (nail_y + 0.95).square() * 1.6), -0.42, 0.16)
+    edge = soft_step(nail_y, 0.80, 0.12)
+    plain = nail_gloss < 2.5  # varnish hides both
+    bright = plate.amax(0)
+    plate = plate + (plain * (0.16 * moon + 0.38 * edge)) * (
+        torch.stack([bright, 0.93 * bright, 0.84 * bright]) * 1.12 - plate
+    )
 
-    blush = torch.tensor([0.8, -0.9, -0.7], device=device)[:, None]
-    albedo = (back + palmar * (palm - back)) * (darker * (1.0 + 0.5 * patch)) * (1.0 + warmth * blush)
-    albedo = albedo + nail * (plate - albedo)
-    gloss = gloss + nail * (nail_gloss - gloss)
-    return albedo.clamp_(0.004, 0.95), gloss
+    blush = torch.tensor([0.35, -0.9, -0.75], device=device)[:, None]
+    blue = torch.tensor([0.24, 0.13, 0.07], device=device)[:, None] * (1 - 0.5 * tone)
+    albedo = back + palmar * (palm - back)
+    albedo = albedo * (darker * (1.0 + 0.5 * patch + 0.05 * grain)) * (1.0 + warmth * blush) * (1.0 - vein * blue)
+    albedo = albedo + nail * (plate - albedo) * (1 - 0.45 * rim)
+    soft = 1 - nail
+    gloss = (gloss + 0.10 * grain).clamp(min=0.1) * soft + nail_gloss * nail
+    slope = torch.stack([slope_x * soft, slope_y * soft, torch.zeros_like(slope_x)])
+    return albedo.clamp_(0.004, 0.95), gloss, slope, pale_skin
+
+
+def bumped(normal: Tensor, slope: Tensor) -> Tensor:
+    """Unit normals ``(3, P)`` of a surface whose height above the smooth one has the gradient ``slope`` ``(3, P)``."""
+    lean = slope[0] * normal[0] + slope[1] * normal[1] + slope[2] * normal[2]
+    normal = normal * (1.0 + lean) - slope
+    return normal * (normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2]).clamp(min=1e-12).rsqrt()
