@@ -204,11 +204,6 @@ def sample_room(
     )
 
 
-def _by_axis(axis: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """Of three values for each pixel, that of its axis."""
-    return torch.where(axis == 0, x, torch.where(axis == 1, y, z))
-
-
 def paint(
     room: Room, lamps: Lamps, shadows: Shadows, *, K: Tensor, place: Tensor, reach: Tensor, size: int
 ) -> tuple[Tensor, Tensor]:
@@ -303,7 +298,13 @@ def paint(
     first_color, second_color = material[:3], material[3:6]
     cell_u, cell_v, stagger, vary, line, fine, stretch, coarse, scale, offset, emission = material[6:17]
     p = [c * t for c in ray]
-    pu, pv = _by_axis(axis, p[2], p[0], p[0]), _by_axis(axis, p[1], p[2], p[1])
+    at_side, level = axis == 0, axis == 1
+
+    def by_axis(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        """Of three values for each pixel, that of its face's axis."""
+        return torch.where(at_side, x, torch.where(level, y, z))
+
+    pu, pv = torch.where(at_side, p[2], p[0]), torch.where(level, p[2], p[1])
     footprint = t / K[:, :1, 0]  # mm on a face across the ray
     has_u, has_v = cell_u > 0, cell_v > 0
     row_number = torch.where(has_v, (pv + offset) / cell_v.clamp(min=1.0), 0.5)
@@ -329,28 +330,26 @@ def paint(
     mix = vary * chosen + (0.5 * clouds).clamp(0, 0.5)
 
     # Light: the main lamp at its own distance, the second one, and the room's, darker in corners.
-    axis_sign = torch.where(_by_axis(axis, *ray) > 0, -1.0, 1.0)  # faces look at the camera
+    axis_sign = torch.where(by_axis(*ray) > 0, -1.0, 1.0)  # faces look at the camera
     lamp = middle_of_hand + rotate(room.rotation, lamps.key[..., None])[..., 0] * lamps.reach[:, None]
     to_lamp = [lamp[:, i, None] - p[i] for i in range(3)]
     square = to_lamp[0] * to_lamp[0] + to_lamp[1] * to_lamp[1] + to_lamp[2] * to_lamp[2]
     near = square.clamp(min=1.0).rsqrt()
-    direct = (_by_axis(axis, *to_lamp) * axis_sign * near).clamp(min=0)
+    direct = (by_axis(*to_lamp) * axis_sign * near).clamp(min=0)
     direct = direct * ((lamps.reach[:, None] * near) ** 2).clamp(max=2.0)
     fill_dir = rotate(room.rotation, lamps.fill_dir[..., None])
-    fill = (_by_axis(axis, *fill_dir.unbind(1)) * axis_sign).clamp(min=0)
-    upward = torch.where(axis == 1, 0.5 - 0.5 * axis_sign, 0.5)
-    corner = [torch.minimum(high[:, i, None] - p[i], p[i] - low[:, i, None]) + 1e6 * (axis == i) for i in range(3)]
-    corner = torch.minimum(torch.minimum(corner[0], corner[1]), corner[2]).clamp(min=0)
+    fill = (by_axis(*fill_dir.unbind(1)) * axis_sign).clamp(min=0)
+    upward = torch.where(level, 0.5 - 0.5 * axis_sign, 0.5)
+    to_floor, to_back = high[:, 1:2] - p[1], high[:, 2:] - p[2]
+    corner = by_axis(torch.minimum(to_floor, to_back), to_back, to_floor).clamp(min=0)
     open_ = 1.0 - 0.45 * torch.exp(-corner / 220.0)
     beside = torch.nonzero(room.kind > 0)[:, 0]
     if len(beside):
         depth = t[beside]
-        lit = shadows.cast(beside, torch.stack([u[beside] * depth, v[beside] * depth, depth]), lamps.size[beside])
+        points = torch.stack([u[beside] * depth, v[beside] * depth, depth])
+        lit, sky = shadows.cast(beside, points, lamps.size[beside])
         direct[beside] *= lit
-        # Close to the hand even the room's own light is missing.
-        open_[beside] *= 0.55 + 0.45 * shadows.cast(
-            beside, torch.stack([u[beside] * depth, v[beside] * depth, depth]), torch.full_like(lamps.size[beside], 2.0)
-        )
+        open_[beside] *= sky
     # What is far from the hand has its own share of light.
     share = room.dim[:, None] + (1.0 - room.dim[:, None]) * torch.exp(-((t - place[:, 2:]) / 600.0).clamp(min=0))
     channels = []

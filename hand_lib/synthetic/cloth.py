@@ -51,13 +51,11 @@ def sample_cloth(draws: Draws, *, sleeve: float) -> Cloth:
     return Cloth(cuff=cuff, colors=colors, weave=weave, folds=folds)
 
 
-def cloth_at(
-    cloth: Cloth, image: Tensor, on_arm: Tensor, place: Tensor, footprint: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Where sleeves are, their albedo and their slope, at P points.
+def cloth_at(cloth: Cloth, image: Tensor, place: Tensor, footprint: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Where sleeves are, their albedo and their slope, at P points of forearms.
 
     Args:
-        image: ``(P,)``. on_arm: ``(P,)`` bool: on the forearm. place: ``(3, P)`` resting place, mm, y from the elbow to
+        image: ``(P,)``. place: ``(3, P)`` resting place, mm, y from the elbow to
             the wrist. footprint: ``(P,)`` mm that a pixel covers.
 
     Returns:
@@ -67,7 +65,6 @@ def cloth_at(
     cuff, period, band, steep, where, *colors = spread(table, image)
     up_arm = -place[1]
     beyond = up_arm - cuff
-    sleeved = on_arm & (beyond > 0)
     # Folds run round the arm and a little askew; near the cuff they crowd. The weave is finer than most pixels.
     round_ = place[0] + 1.2 * place[2]
     number = texel(0.45 * round_ + where, 2.4 * up_arm + 0.8 * place[0])
@@ -85,4 +82,4 @@ def cloth_at(
     albedo = (
         torch.stack([a + striped * (band > 0) * (b - a) for a, b in zip(colors[:3], colors[3:], strict=True)]) * shade
     )
-    return sleeved, albedo, torch.stack([slope_x, slope_y, 1.2 * slope_x])
+    return beyond > 0, albedo, torch.stack([slope_x, slope_y, 1.2 * slope_x])

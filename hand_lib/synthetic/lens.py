@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from hand_lib.synthetic.draws import Draws
 from hand_lib.synthetic.pixels import hash_noise
-
-# Annex K of ITU-T T.81: the tables of quantisation steps that JPEG files use at quality 50.
-_LUMA_STEPS = (
-    "16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56 14 17 22 29 51 87 80 62 "
-    "18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92 49 64 78 87 103 121 120 101 72 92 95 98 112 100 103 99"
-)
-_CHROMA_STEPS = (
-    "17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99 47 66 99 99 99 99 99 99 " + "99 " * 32
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,54 +134,24 @@ def develop(picture: Tensor, lens: Lens) -> Tensor:
     noise = (noise / 1024.0 - 1.0) * 6**0.5
     strength = lens.noise[:, None, None, None] * (1.25 - 0.5 * picture)
     picture = picture + strength * noise.view(batch, 3, size, size)
-    return jpeg((picture * 255.0).round_().clamp_(0, 255), lens.quality).to(torch.uint8)
+    return jpeg((picture * 255.0).round_().clamp_(0, 255).to(torch.uint8), lens.quality)
 
 
-def _cosines(device: torch.device) -> Tensor:
-    """(8, 8) orthonormal cosine transform, rows are frequencies."""
-    k = torch.arange(8, dtype=torch.float64, device=device)
-    table = torch.cos((2 * k[None] + 1) * k[:, None] * (torch.pi / 16)) * 0.5
-    table[0] *= 0.5**0.5
-    return table
+def jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
+    """What is left of pictures when they are stored as JPEG files and read again.
 
-
-def jpeg(picture: Tensor, quality: Tensor) -> Tensor:
-    """What is left of pictures when they are stored as JPEG files with 4:2:0 chroma and read again.
-
-    Sides that are no multiples of 16 are filled up by repeating the border. Double precision keeps the rounding of
-    coefficients the same for every batch.
+    Files are written by a library, on the CPU: that takes less time than the transforms would in PyTorch, and the
+    losses are those of real files.
 
     Args:
-        picture: ``(B, 3, S, S)`` whole numbers from 0 to 255. quality: ``(B,)`` 1 to 100.
+        pictures: ``(B, 3, S, S)`` uint8. quality: ``(B,)`` 1 to 100, rounded.
 
     Returns:
-        ``(B, 3, S, S)`` whole numbers from 0 to 255.
+        ``(B, 3, S, S)`` uint8, where ``pictures`` were.
     """
-    size, device = picture.shape[-1], picture.device
-    more = -size % 16
-    if more:
-        picture = torch.nn.functional.pad(picture, (0, more, 0, more), mode="replicate")
-    quality = quality.clamp(1, 100).round()
-    scale = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)[:, None]
-    r, g, b = picture.unbind(1)
-    luma = (0.299 * r + 0.587 * g + 0.114 * b - 128.0).round()
-    chroma = torch.stack([(b - luma - 128.0) * (0.5 / 0.886), (r - luma - 128.0) * (0.5 / 0.701)], 1)
-    chroma = torch.nn.functional.avg_pool2d(chroma, 2).round()
-    cosines = _cosines(device)
-
-    def coded(plane: Tensor, text: str) -> Tensor:
-        """Planes (B, C, H, W) through the transform and its quantisation."""
-        steps = torch.tensor([float(s) for s in text.split()], device=device)
-        steps = ((steps * scale + 50) / 100).floor().clamp(1, 255).double().view(-1, 1, 1, 1, 8, 8)
-        batch, channels, height, width = plane.shape
-        blocks = plane.double().view(batch, channels, height // 8, 8, width // 8, 8).transpose(3, 4)
-        levels = cosines @ blocks @ cosines.t() / steps
-        blocks = cosines.t() @ ((levels + 1e-6).round() * steps) @ cosines
-        return blocks.transpose(3, 4).reshape(batch, channels, height, width).float()
-
-    luma = coded(luma[:, None], _LUMA_STEPS)[:, 0].round() + 128.0
-    chroma = coded(chroma, _CHROMA_STEPS).round()
-    chroma = torch.nn.functional.interpolate(chroma, scale_factor=2, mode="bilinear")
-    blue, red = chroma.unbind(1)
-    channels = [luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue]
-    return torch.stack(channels, 1)[..., :size, :size].round().clamp(0, 255)
+    result = []
+    for picture, q in zip(pictures.permute(0, 2, 3, 1).contiguous().cpu().numpy(), quality.tolist(), strict=True):
+        with io.BytesIO() as file:
+            Image.fromarray(picture).save(file, "JPEG", quality=round(q))
+            result.append(np.asarray(Image.open(file, formats=["JPEG"])))
+    return torch.from_numpy(np.stack(result)).to(pictures.device).permute(0, 3, 1, 2).contiguous()

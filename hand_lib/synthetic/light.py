@@ -139,7 +139,7 @@ class Shadows:
         )
         return soft_shadow(self.map, image, u, v, height, bias=0.3 * bias, softness=softness)
 
-    def cast(self, rows: Tensor, place: Tensor, size: Tensor) -> Tensor:
+    def cast(self, rows: Tensor, place: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
         """Light that reaches points that lie behind the hand, as seen from the lamp.
 
         Args:
@@ -147,16 +147,18 @@ class Shadows:
             size: ``(N,)`` the lamp's width over its distance: the half-shadow of a thing h mm above is h·size wide.
 
         Returns:
-            ``(N, P)`` in [0, 1], 1 is lit. Beyond the map's border, what stands at the border goes on: the arm does.
+            ``(N, P)`` in [0, 1], 1 is lit by the lamp, and ``(N, P)`` how much of the sky is open, less close below the
+            hand. Beyond the map's border, what stands at the border goes on: the arm does.
         """
         side = self.map.shape[-1]
-        levels = [self.map[rows, None]]
-        levels = [torch.cat([(levels[0] > 0).float(), levels[0]], 1)]  # covered, height where covered
-        pool = torch.nn.functional.avg_pool2d
-        for radius in (1, 2, 4):
-            k = 2 * radius + 1
-            wide = torch.nn.functional.pad(levels[-1], (radius,) * 4, mode="replicate")
-            levels.append(pool(pool(wide, (k, 1), 1), (1, k), 1))
+        height = self.map[rows]
+        level = torch.stack([(height > 0).to(height.dtype), height], 1)  # covered, height where covered
+        levels = []
+        for step in (1, 2, 4, 8):  # each blur is about as wide as all before it
+            wide = torch.nn.functional.pad(level, (step,) * 4, mode="replicate")
+            wide = wide[:, :, : -2 * step] + 2.0 * wide[:, :, step:-step] + wide[:, :, 2 * step :]
+            level = (wide[..., : -2 * step] + 2.0 * wide[..., step:-step] + wide[..., 2 * step :]) * (1 / 16)
+            levels.append(level)
         stack = torch.cat([level[:, :1] for level in levels] + [levels[-1][:, 1:]], 1)  # (N, 5, S, S)
         to = self._affine[rows].t()[..., None]  # (12, N, 1)
         u, v, height = (
@@ -164,12 +166,12 @@ class Shadows:
         )
         grid = torch.stack([u, v], -1)[:, :, None] * (2.0 / side) + (1.0 / side - 1.0)
         seen = torch.nn.functional.grid_sample(stack, grid, padding_mode="border", align_corners=False)[..., 0]
-        above = (seen[:, 4] / seen[:, 3].clamp(min=1e-3) - height).clamp(min=0)
-        # Boxes of radius 1, 2 and 4 after one another blur by about 0.8, 1.6, 3 texels (standard deviation).
-        wide = (above * (0.35 * size * self.texel[rows])[:, None]).clamp(min=0.3)
-        level = (torch.log2(wide / 0.8) + 1.0).clamp(0, 3)
-        shade = sum(seen[:, i] * (1.0 - (level - i).abs()).clamp(min=0) for i in range(4))
-        return 1.0 - shade
+        seen = seen.unbind(1)
+        above = (seen[4] / seen[3].clamp(min=1e-3) - height).clamp(min=0)
+        # The blurs' standard deviations are 0.7, 1.6, 3.2 and 6.5 texels.
+        level = torch.log2((above * (0.5 * size * self.texel[rows])[:, None]).clamp(min=0.7) * (1 / 0.7)).clamp_(max=3)
+        shade = sum(seen[i] * (1.0 - (level - i).abs()).clamp(min=0) for i in range(4))
+        return 1.0 - shade, 1.0 - 0.6 * seen[3] / (1.0 + above * (1 / 40.0))
 
 
 def radiance_of(

@@ -199,7 +199,7 @@ def render_scene(
         table = torch.cat([table, rows.transpose(1, 2).reshape(-1, 6)])
 
     # Shadow map of this hand and its object, seen from the key light.
-    side = min(max(48, (5 * size) // 8), 192)
+    side = min(max(40, size // 2), 160)
     shadows = Shadows(scene.lamps, scene.place, camera[:batch], surface.faces, own, side=side)
     if len(object_rows):
         shadows.add(object_points.transpose(1, 2), object_rows, object_faces)
@@ -272,10 +272,13 @@ def render_scene(
     footprint = z[hand_pixels] / per_image[0][hand_pixels]
     colour, shine, slope, flesh_hand = skin_at(surface, skin, hand_owner, part, detail, footprint)
     # Sleeves, on the arm behind the cuff. The bystander wears the same cloth.
-    on_arm = part == FOREARM_PART
-    sleeved, cloth, cloth_slope = cloth_at(scene.cloth, image_of_hand, on_arm, detail[:3], footprint)
-    colour, slope = torch.where(sleeved, cloth, colour), torch.where(sleeved, cloth_slope, slope)
-    shine, flesh_hand = torch.where(sleeved, 0.0, shine), torch.where(sleeved, 0.0, flesh_hand)
+    arm = torch.nonzero(part == FOREARM_PART)[:, 0]
+    sleeved, cloth, cloth_slope = cloth_at(
+        scene.cloth, image_of_hand[arm], detail[:3].index_select(1, arm), footprint[arm]
+    )
+    arm = arm[sleeved]
+    colour[:, arm], slope[:, arm] = cloth[:, sleeved], cloth_slope[:, sleeved]
+    shine[arm], flesh_hand[arm] = 0.0, 0.0
     turn = spread(turns, hand_owner * NUM_PARTS + part)
     slope = torch.stack(
         [turn[3 * i] * slope[0] + turn[3 * i + 1] * slope[1] + turn[3 * i + 2] * slope[2] for i in range(3)]
@@ -396,7 +399,7 @@ def _chunk(size: int, device: torch.device | str) -> int:
     """Pictures rendered at once: few enough to stay in a CPU's caches, many enough to fill a GPU."""
     if torch.device(device).type != "cpu":
         return max(1, (1 << 23) // (size * size))
-    return max(2, min(64, (1 << 18) // (size * size)))
+    return max(2, min(64, (1 << 19) // (size * size)))
 
 
 def render(

@@ -193,9 +193,10 @@ def crevice_shade(depth: Tensor, *, radius: int, reach: float) -> Tensor:
     drawn = torch.isfinite(depth)
     z = torch.where(drawn, depth, torch.zeros_like(depth))
     stack = torch.stack([z, drawn.to(z.dtype)], dim=1)
-    k = 2 * radius + 1
-    pool = torch.nn.functional.avg_pool2d
-    stack = pool(pool(stack, (k, 1), 1, (radius, 0)), (1, k), 1, (0, radius))
+    height, width = depth.shape[1:]
+    wide = torch.nn.functional.pad(stack, (radius,) * 4)
+    wide = sum(wide[:, :, i : i + height] for i in range(2 * radius + 1))
+    stack = sum(wide[..., i : i + width] for i in range(2 * radius + 1)) / (2 * radius + 1) ** 2
     # Where nothing was drawn counts as being just as deep as the pixel: open, neither shading nor lifting.
     behind = depth * stack[:, 1] - stack[:, 0]
     return torch.where(drawn, (behind / reach).clamp(0, 1), torch.zeros_like(depth))

@@ -129,13 +129,9 @@ def skin_at(
     back, palm, plate, mottle, (tone, gloss, nail_gloss, tendons, veins, place) = people.split([3, 3, 3, 4, 6])
     dorsal = 1 - palmar
 
-    def resolved(period: float) -> Tensor:
-        """1 where a pixel is much finer than a period (mm), 0 where it is coarser."""
-        return (1.3 * period / footprint - 0.45).clamp(0, 1)
-
     # Pores and grain.
     number = texel((px + 0.7 * pz) * 4.0 + place, py * 4.0 + 3.0 * place)
-    grain_shown = resolved(3.0)
+    grain_shown = _resolved(3.0, footprint)
     grain = sheet_at(FINE, number) * grain_shown
     slope_x = 0.045 * grain_shown * sheet_at(FINE_DU, number)
     slope_y = 0.045 * grain_shown * sheet_at(FINE_DV, number)
@@ -154,44 +150,16 @@ def skin_at(
     other = y - bone
     crease = torch.where((segment == 0) | (crease.abs() < other.abs()), crease, other)
     wrinkled = torch.where(segment == 1, y, torch.where(segment == 2, y - bone, y * 1.6)) + 0.25 * waves
-    fold = resolved(2.4) * torch.exp(-((wrinkled / 4.2) ** 2)) * dorsal * finger
+    fold = _resolved(2.4, footprint) * torch.exp(-((wrinkled / 4.2) ** 2)) * dorsal * finger
     wrinkle = fold * torch.cos(wrinkled * 2.6).clamp(min=0) ** 2
     wide = 0.75 + 0.25 * footprint
     valley = torch.exp(-((crease / wide) ** 2)) * palmar * finger * (0.75 / wide)
     slope_y = slope_y + 0.9 * valley * crease / wide - 0.35 * fold * torch.sin(wrinkled * 5.2)
-    life = ((px - 35.0) ** 2 + (py - 27.0) ** 2).sqrt() - 37.0 + 99.0 * ((py < 4) | (py > 64) | (px > 30))
-    heart = (py - (62.6 + 0.45 * (px + 10) + 0.0125 * (px + 10) ** 2)) * 0.9 + 99.0 * ((px > 11) | (px < -38))
-    head = (py - (52.0 + 0.5 * px - 0.004 * px * px)) * 0.9 + 99.0 * ((px > 21) | (px < -23))
-    across = torch.where(heart.abs() < head.abs(), heart, head)
-    is_life = life.abs() < across.abs()
-    palm_crease = torch.where(is_life, life, across) + 0.4 * waves
-    wide = 1.1 + 0.2 * footprint
-    palm_line = torch.exp(-((palm_crease / wide) ** 2)) * palmar * (in_palm | (part == 2)) * (1.1 / wide)
-    steep = 0.6 * palm_line * palm_crease / wide
-    slope_x = slope_x - torch.where(is_life, 0.8, 0.25) * steep * in_palm
-    slope_y = slope_y + torch.where(is_life, 0.2, 0.9) * steep
-    line = valley + 0.45 * wrinkle + 0.55 * palm_line
+    line, vein = valley + 0.45 * wrinkle, torch.zeros_like(px)
+    rows = torch.nonzero(in_palm | (part == 2))[:, 0]
+    columns = torch.stack([px, py, palmar, dorsal * in_palm, waves, footprint, tendons, veins, slope_x, slope_y, line])
+    slope_x[rows], slope_y[rows], line[rows], vein[rows] = _palm_relief(*columns.index_select(1, rows))
     darker = darker * (1.0 - (0.26 + 0.26 * tone) * line)
-
-    # The back of the hand: tendons from the wrist to the knuckles, knuckles, veins across them.
-    knuckles = BASES[1:].tolist()
-    along = (py / 75.0).clamp(0, 1.1)
-    of_back = dorsal * in_palm
-    offsets = [px - (3.0 + (k[0] - 3.0) * along) for k in knuckles]
-    nearest = offsets[0]
-    for offset in offsets[1:]:
-        nearest = torch.where(offset.abs() < nearest.abs(), offset, nearest)
-    cord = torch.exp(-((nearest / 2.3) ** 2)) * of_back * soft_step(py, 26.0, 30.0) * soft_step(-py, -88.0, 12.0)
-    slope_x = slope_x - tendons * cord * nearest * (2 / 2.3**2)
-    knob_x, knob_y = 0.0, 0.0
-    for k in knuckles:
-        dx, dy = px - k[0], py - k[1]
-        knob = torch.exp(-(dx * dx + dy * dy) * (1 / 6.0**2))
-        knob_x, knob_y = knob_x + knob * dx, knob_y + knob * dy
-    knob = (1.6 * 2 / 6.0**2) * dorsal * (in_palm | (segment == 2))
-    slope_x, slope_y = slope_x - knob * knob_x, slope_y - knob * knob_y
-    vein = torch.exp(-((waves * 5.0) ** 2)) * of_back * soft_step(py, 8.0, 20.0) * soft_step(-py, -74.0, 16.0)
-    vein = vein * veins * resolved(4.5)
 
     # Nails: a rounded rectangle on the back of the last segment, pale at its root, a fold round it, a free edge.
     nail_x, nail_y = x / (0.80 * width), (y - 0.85 * bone) / (0.36 * bone)
@@ -217,6 +185,43 @@ def skin_at(
     gloss = (gloss + 0.10 * grain).clamp(min=0.1) * soft + nail_gloss * nail
     slope = torch.stack([slope_x * soft, slope_y * soft, torch.zeros_like(slope_x)])
     return albedo.clamp_(0.004, 0.95), gloss, slope, pale_skin
+
+
+def _palm_relief(
+    px: Tensor, py: Tensor, palmar: Tensor, back: Tensor, waves: Tensor, footprint: Tensor, tendons: Tensor,
+    veins: Tensor, slope_x: Tensor, slope_y: Tensor, line: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Lines of the palm, tendons and knuckles on its back: slopes, depth of lines and strength of veins, all (P,)."""
+    life = ((px - 35.0) ** 2 + (py - 27.0) ** 2).sqrt() - 37.0 + 99.0 * ((py < 4) | (py > 64) | (px > 30))
+    heart = (py - (62.6 + 0.45 * (px + 10) + 0.0125 * (px + 10) ** 2)) * 0.9 + 99.0 * ((px > 11) | (px < -38))
+    head = (py - (52.0 + 0.5 * px - 0.004 * px * px)) * 0.9 + 99.0 * ((px > 21) | (px < -23))
+    across = torch.where(heart.abs() < head.abs(), heart, head)
+    is_life = life.abs() < across.abs()
+    wide = 1.1 + 0.2 * footprint
+    crease = (torch.where(is_life, life, across) + 0.4 * waves) / wide
+    groove = torch.exp(-crease * crease) * palmar * (1.1 / wide)
+    steep = (0.6 / wide) * groove * crease
+    slope_x = slope_x - torch.where(is_life, 0.8, 0.25) * steep
+    slope_y = slope_y + torch.where(is_life, 0.2, 0.9) * steep
+    # Tendons run from the wrist to the knuckles; the nearest one counts.
+    along = (py / 75.0).clamp(0, 1.1)
+    sides = [(px - 3.0) - (x - 3.0) * along for x, _, _ in BASES[1:].tolist()]
+    side, ahead = sides[0], py - BASES[1, 1].item()
+    for other, (_, y, _) in zip(sides[1:], BASES[2:].tolist(), strict=True):
+        nearer = other.abs() < side.abs()
+        side, ahead = torch.where(nearer, other, side), torch.where(nearer, py - y, ahead)
+    cord = torch.exp(-((side / 2.3) ** 2)) * soft_step(py, 26.0, 30.0) * soft_step(-py, -88.0, 12.0)
+    knuckle = (1.6 * 2 / 6.0**2) * torch.exp(-(side * side + ahead * ahead) * (1 / 6.0**2))
+    slope_x = slope_x - back * side * (tendons * cord * (2 / 2.3**2) + knuckle)
+    slope_y = slope_y - back * ahead * knuckle
+    vein = torch.exp(-((waves * 5.0) ** 2)) * soft_step(py, 8.0, 20.0) * soft_step(-py, -74.0, 16.0)
+    vein = vein * back * veins * _resolved(4.5, footprint)
+    return slope_x, slope_y, line + 0.55 * groove, vein
+
+
+def _resolved(period: float, footprint: Tensor) -> Tensor:
+    """1 where a pixel is much finer than a period (mm), 0 where it is coarser."""
+    return (1.3 * period / footprint - 0.45).clamp(0, 1)
 
 
 def bumped(normal: Tensor, slope: Tensor) -> Tensor:
