@@ -107,24 +107,25 @@ def _turn(pitch: Tensor, roll: Tensor, yaw: Tensor) -> Tensor:
     return about_y @ about_x @ about_z
 
 
-def _material(draws: Draws, choice: Tensor, contrast: Tensor) -> Tensor:
-    """(B, 18): two colours, the pattern, the scale, light of its own (none) and an offset."""
+def _material(draws: Draws, choice: Tensor, contrast: Tensor, *, wall: bool = False) -> Tensor:
+    """(B, 18): two colours, the pattern, the scale, an offset, light of its own (none); walls are pale."""
     kind = choice[(draws.unit(1)[:, 0] * len(choice)).long()]
     u = draws.unit(8)
-    color = muted(u[:, :4])
-    # Walls and floors are seldom strong in colour; wood is brown.
-    wood = to_linear(torch.tensor([0.62, 0.43, 0.28]) + (u[:, :1] - 0.45) * torch.tensor([0.55, 0.50, 0.42]))
-    leaf = to_linear(torch.tensor([0.25, 0.36, 0.14]) * (0.4 + u[:, :1]) + 0.12 * u[:, 1:2])
+    # Walls, floors and tables are seldom dark or strong in colour; wood is brown to grey.
+    color = muted(torch.cat([0.25 + 0.75 * u[:, :1], 0.6 * u[:, 1:2], u[:, 2:4]], 1) if wall else u[:, :4])
+    wood = torch.tensor([0.60, 0.44, 0.30]) + (u[:, :1] - 0.45) * torch.tensor([0.60, 0.52, 0.42])
+    wood = to_linear(wood + 0.8 * u[:, 1:2] * (wood.mean(1, keepdim=True) - wood))
+    leaf = to_linear(torch.tensor([0.24, 0.31, 0.14]) * (0.5 + 0.8 * u[:, :1]) + 0.10 * u[:, 1:2])
     color = torch.where(_WOODY[kind][:, None], wood, color)
     color = torch.where((kind == _LEAVES)[:, None], leaf, color)
     second = color * (0.45 + 1.0 * u[:, 4:5])
     second = torch.where((kind == _BOOKS)[:, None], muted(draws.unit(4)), second).clamp(0.02, 0.9)
     pattern = _MATERIALS[kind] * torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
-    strength = _MATERIALS[kind] * torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0]) * contrast[:, None]
+    relief = _MATERIALS[kind] * torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0]) * contrast[:, None]
     scale = 0.7 + 0.9 * u[:, 5:6]
     pattern[:, :2] *= scale
     zero = torch.zeros(len(kind), 1)
-    return torch.cat([color, second, pattern + strength, scale, 500.0 * u[:, 6:7], zero, zero], 1)
+    return torch.cat([color, second, pattern + relief, scale, 500.0 * u[:, 6:7], zero, zero], 1)
 
 
 def sample_room(
@@ -158,8 +159,9 @@ def sample_room(
     high = torch.where(open_air[:, None], torch.cat([far[:, :1], high[:, 1:2], far[:, 2:]], 1), high)
     low = torch.where(open_air[:, None], -20_000.0, low)
     contrast = draws.uniform(*clutter)
-    choices = [_WALLS, _FLOORS, _WALLS, torch.tensor([_PAINT]), _TABLES] + [_THINGS] * MAX_SHAPES
-    material = torch.stack([_material(draws, choice, contrast) for choice in choices], 1)
+    own = [_WALLS, _FLOORS, _WALLS, torch.tensor([_PAINT]), _TABLES]
+    material = [_material(draws, choice, contrast, wall=True) for choice in own]
+    material = torch.stack(material + [_material(draws, _THINGS, contrast) for _ in range(MAX_SHAPES)], 1)
     # All walls of a room are alike, its ceiling is pale.
     material[:, _SIDES] = material[:, _BACK]
     material[:, _CEILING, :6] = 0.55 + 0.25 * material[:, _CEILING, :6]

@@ -34,16 +34,17 @@ def muted(u: Tensor) -> Tensor:
     """Four uniform numbers ``(..., 4)`` to a colour of cloth or paint ``(..., 3)``, linear RGB: mostly greys, blues and
     browns of little saturation, now and then a strong one."""
     value = 0.10 + 0.82 * u[..., :1]
-    saturation = 0.06 + 0.5 * u[..., 1:2] ** 2
+    # Strong colours are rare, rarer among greens and violets than from orange to blue.
+    likely = 0.45 + 0.55 * torch.cos(6.2832 * (u[..., 2:3] - 0.08)).abs()
+    saturation = 0.05 + 0.55 * u[..., 1:2] ** 2 * likely
     turn = 6.2832 * (u[..., 2:3] + torch.tensor([0.0, -1 / 3, 1 / 3], device=u.device))
     hue = 0.5 + 0.5 * torch.cos(turn)
-    # Strong colours are seldom bright, and yellow-greens and violets seldom at all.
     return to_linear((value * (1 - saturation + saturation * hue) + 0.04 * (u[..., 3:] - 0.5)).clamp(0.02, 0.95))
 
 
 def sample_cloth(draws: Draws, *, sleeve: float) -> Cloth:
     """Draw sleeves; ``sleeve`` is the probability of one."""
-    cuff = torch.where(draws.chance(sleeve), draws.uniform(14.0, 80.0), torch.inf)
+    cuff = torch.where(draws.chance(sleeve), draws.uniform(22.0, 85.0), torch.inf)
     colors = muted(draws.unit(8).unflatten(1, (2, 4)))
     plain = draws.chance(0.65)
     weave = torch.stack([draws.uniform(4.0, 22.0), torch.where(plain, 0.0, draws.uniform(0.2, 0.6))], 1)

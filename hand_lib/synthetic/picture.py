@@ -310,13 +310,13 @@ def render_scene(
     lit = shadows.lit(image, place, smooth_normal, bias=2.0, softness=4.0)
     radiance = radiance_of(scene.lamps, image, place, normal, albedo, gloss, flesh, shade, lit)  # (3, P)
 
-    # Exposure: half-way between a fixed one and one that would make every hand equally bright.
+    # Exposure: between a fixed one and one that would make every hand equally bright.
     luminance = 0.25 * radiance[0] + 0.6 * radiance[1] + 0.15 * radiance[2]
     mine = ((code > 0) & (code < OTHER)) * share
     total = torch.zeros(batch, 2, device=device, dtype=torch.float64)
     total.index_add_(0, image, torch.stack([luminance * mine, mine], 1).double())
     mean = (total[:, 0] / total[:, 1].clamp(min=1e-3)).float().clamp(min=0.01)
-    gain = scene.lamps.exposure * 0.30 / mean * power(mean / 0.30, 0.45)
+    gain = scene.lamps.exposure * 0.30 / mean * power(mean / 0.30, 0.60)
 
     shaded = torch.cat([radiance * (gain.index_select(0, image) * share), share[None]]).t()
     edges = torch.zeros(len(block), 4, device=device)

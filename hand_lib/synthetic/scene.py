@@ -66,7 +66,7 @@ class SceneConfig:
     ambient: tuple[float, float] = (0.22, 0.5)
     warmth: float = 0.12
     aperture: tuple[float, float] = (0.0, 0.05)
-    softness: tuple[float, float] = (0.0, 0.012)
+    softness: tuple[float, float] = (0.0, 0.007)
     motion_blur: float = 0.12
     noise: tuple[float, float] = (0.0, 0.03)
     quality: tuple[float, float] = (60.0, 100.0)

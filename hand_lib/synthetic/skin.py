@@ -2,8 +2,8 @@
 
 Colour follows two pigments. Melanin in the thin outer layer and blood below it take their shares of the light, in each
 colour by a power of their amount (Beer and Lambert). The more is absorbed, the shorter the paths of the light that
-comes back, so melanin's exponents bend. They are fitted to mean colours of bare skin from very light to very dark,
-L*a*b* (72, 6.5, 11.5) to (24, 5.5, 6), which is an individual typology angle from 62 to below −60 degrees.
+comes back, so melanin's exponents bend. They are fitted to colours of bare skin from very light to very dark, L*a*b*
+(72, 6.5, 11.5) by (52, 12.5, 19) to (24, 9, 9.5): an individual typology angle from 62 to below −60 degrees.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from hand_lib.synthetic.surface import PALM_PART, HandSurface
 
 # Natural logarithm of the reflectance of red, green and blue: pale skin, then per unit of melanin's optical depth in
 # green, then per its square; and per unit of blood's.
-_PALE = torch.tensor([-0.576, -0.888, -1.103])
-_MELANIN = torch.tensor([-0.482, -1.0, -1.396])
-_MELANIN_SQUARED = torch.tensor([-0.189, 0.0, 0.170])
+_PALE = torch.tensor([-0.576, -0.888, -1.086])
+_MELANIN = torch.tensor([-0.511, -1.0, -1.457])
+_MELANIN_SQUARED = torch.tensor([-0.132, 0.0, 0.162])
 _BLOOD = torch.tensor([-0.22, -1.0, -0.75])
 DARKEST = 2.4  # optical depth of the darkest skin's melanin
 
@@ -87,7 +87,7 @@ def sample_skins(draws: Draws) -> Skin:
         nail=torch.where(varnished, varnish, nail),
         tone=tone,
         mottle=mottle,
-        gloss=0.5 + 0.7 * gloss,
+        gloss=0.4 + 0.6 * gloss,
         nail_gloss=torch.where(varnished[:, 0], 3.0, 1.7),
         tendons=0.15 + 1.1 * relief[:, 0] ** 2,
         veins=relief[:, 1] ** 1.5,
