@@ -100,7 +100,7 @@ def _rest_in_hand(joints: Tensor, palmar: Tensor, radius: Tensor) -> tuple[Tenso
         away = centre[:, None] - bones
         distance = away.norm(dim=2)
         nearest, which = distance.min(1)
-        toward = away[torch.arange(len(away)), which] / nearest.clamp(min=1e-3)[:, None]
+        toward = away.gather(1, which[:, None, None].expand(-1, 1, 3))[:, 0] / nearest.clamp(min=1e-3)[:, None]
         # Out of the flesh by all of its depth, towards it by a part of the gap.
         move = keep - nearest
         centre = centre + toward * torch.where(move > 0, 0.8 * move, (0.9 if step > 6 else 0.5) * move)[:, None]

@@ -167,9 +167,9 @@ def render_scene(
         skin, thickness = everyone.skin, everyone.shape.thickness
     number = len(camera)
     # The turn of each part of each hand from its own frame to the camera's.
-    turns = scene.rotation[:, None] @ frames.rotation
+    turns = _turned(scene.rotation, frames.rotation)
     if len(other_rows):
-        turns = torch.cat([turns, rotation[:, None] @ other_frames.rotation])
+        turns = torch.cat([turns, _turned(rotation, other_frames.rotation)])
     turns = turns[:, [frame_of_part(p) for p in range(NUM_PARTS)]].flatten(0, 1).flatten(1)
 
     def to_screen(points: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
@@ -283,9 +283,7 @@ def render_scene(
     slope = torch.stack(
         [turn[3 * i] * slope[0] + turn[3 * i + 1] * slope[1] + turn[3 * i + 2] * slope[2] for i in range(3)]
     )
-    smooth_normal = normal
-    if len(object_rows):
-        normal = normal.clone()
+    smooth_normal, normal = normal, normal.clone()
     normal[:, hand_pixels] = bumped(normal[:, hand_pixels], slope)
     code_hand = torch.where(hand_owner < batch, part + 1, OTHER)
     if len(object_rows):
@@ -384,6 +382,13 @@ def _background(scene: SceneParameters, shadows: Shadows, K: Tensor, reach: Tens
     if coarse < size:
         picture = torch.nn.functional.interpolate(picture, size=(size, size), mode="bilinear")
     return picture
+
+
+def _turned(rotation: Tensor, frames: Tensor) -> Tensor:
+    """Frames (B, F, 3, 3) turned by rotations (B, 3, 3)."""
+    count = frames.shape[1]
+    turned = rotate(rotation, frames.transpose(1, 2).flatten(2))  # (B, 3, 3F)
+    return turned.unflatten(2, (count, 3)).transpose(1, 2)
 
 
 def _concat(a, b):

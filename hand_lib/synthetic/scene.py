@@ -69,7 +69,7 @@ class SceneConfig:
     softness: tuple[float, float] = (0.0, 0.007)
     motion_blur: float = 0.12
     noise: tuple[float, float] = (0.0, 0.03)
-    quality: tuple[float, float] = (60.0, 100.0)
+    quality: tuple[float, float] = (70.0, 100.0)
     left: float = 0.5
 
     def __post_init__(self) -> None:

@@ -60,7 +60,8 @@ def reflectance(melanin: Tensor, blood: Tensor) -> Tensor:
         blood: optical depth in green beyond that of the mean, about ± 0.2.
     """
     m, b = melanin[..., None], blood[..., None]
-    logarithm = _PALE + m * _MELANIN + m * m * _MELANIN_SQUARED + b * _BLOOD
+    pale, once, twice, of_blood = (t.to(m.device) for t in (_PALE, _MELANIN, _MELANIN_SQUARED, _BLOOD))
+    logarithm = pale + m * once + m * m * twice + b * of_blood
     return torch.exp(logarithm.double()).float().clamp(0.01, 0.9)
 
 
