@@ -329,7 +329,7 @@ def paint(
     grain = fine * sheet_at(FINE, number) / (1.0 + 0.08 * footprint)
     clouds = coarse * sheet_at(SMOOTH, texel(pu * (0.11 * scale), pv * (0.11 * scale) + offset))
     bright = ((1.0 + grain + clouds) * (1.0 - joint)).clamp(min=0.08)
-    mix = vary * chosen + (0.5 * clouds).clamp(0, 0.5)
+    mix = (vary * chosen + (0.5 * clouds).clamp(0, 0.5)).clamp(max=1.0)
 
     # Light: the main lamp at its own distance, the second one, and the room's, darker in corners.
     axis_sign = torch.where(by_axis(*ray) > 0, -1.0, 1.0)  # faces look at the camera

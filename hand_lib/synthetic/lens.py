@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -71,20 +72,24 @@ def defocus(picture: Tensor, width: Tensor) -> Tensor:
     """Blur each pixel by a standard deviation of its own.
 
     Args:
-        picture: ``(B, 3, S, S)``. width: ``(B, S, S)`` or ``(B, 1, 1)`` pixels; less than 0.7 counts as 0.7.
+        picture: ``(B, 3, S, S)``. width: ``(B, S, S)`` or ``(B, 1, 1)`` pixels, from 0.7 to 7.6; nearest of them else.
 
     Returns:
-        ``(B, 3, S, S)``, blended from blurs of about 0.7, 1.4, 2.8 and 5.6 pixels.
+        ``(B, 3, S, S)``: of four blurs, the two next to the width, in the shares that give its variance.
     """
     size = picture.shape[-1]
-    level = torch.log2(width.clamp(min=0.7) / 0.7).clamp(max=3)[:, None]
-    small = _binomial(picture)
-    result = small * (1.0 - level).clamp(min=0)
-    for i in range(1, 4):
+    variance = (width * width)[:, None]
+    small = large = _binomial(picture)
+    result = large
+    for low, high in pairwise(_VARIANCES):
         small = _binomial(torch.nn.functional.avg_pool2d(small, 2, ceil_mode=True))
-        large = torch.nn.functional.interpolate(small, size=(size, size), mode="bilinear")
-        result = result + large * (1.0 - (level - i).abs()).clamp(min=0)
+        before, large = large, torch.nn.functional.interpolate(small, size=(size, size), mode="bilinear")
+        result = result + (large - before) * ((variance - low) / (high - low)).clamp(0, 1)
     return result
+
+
+# Of the blurs of :func:`defocus` in square pixels: each halves the picture, blurs it by [1 2 1] / 4, and enlarges it.
+_VARIANCES = (0.5, 3.5, 14.5, 58.5)
 
 
 def soften(picture: Tensor, lens: Lens) -> Tensor:

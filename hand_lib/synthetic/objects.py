@@ -62,7 +62,7 @@ def sample_things(draws: Draws, *, occluder: float) -> Things:
 
 @lru_cache(maxsize=4)
 def _ellipsoid_mesh(device: str) -> tuple[Tensor, Tensor]:
-    """Angles (latitude, longitude) of a sphere's vertices, (2, 182), and faces, outwards anticlockwise."""
+    """Angles (latitude, longitude) of a sphere's vertices, (2, 164), and faces, outwards anticlockwise."""
     rings, around = 11, 18
     latitude = torch.linspace(-torch.pi / 2, torch.pi / 2, rings)[1:-1]
     longitude = torch.arange(around) * (2 * torch.pi / around)

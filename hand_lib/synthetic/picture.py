@@ -112,7 +112,7 @@ def render_scene(
     # The sleeve lies on the arm.
     from_wrist = -surface.vertices[:, 1]
     arm = surface.part == FOREARM_PART
-    lift = THICKNESS * soft_step(from_wrist, scene.cloth.cuff[:, None].clamp(max=1e6), 6.0) * arm
+    lift = THICKNESS * soft_step(from_wrist, scene.cloth.cuff[:, None].clamp(max=1e6), 24.0) * arm
     points = points + lift[:, None] * normals
     camera = rotate(scene.rotation, points - middle[..., None]) + scene.place[..., None]  # (B, 3, V)
     normals = rotate(scene.rotation, normals)

@@ -65,7 +65,7 @@ class SceneConfig:
     light: tuple[float, float] = (0.8, 1.5)
     ambient: tuple[float, float] = (0.22, 0.5)
     warmth: float = 0.12
-    aperture: tuple[float, float] = (0.0, 0.05)
+    aperture: tuple[float, float] = (0.0, 0.06)
     softness: tuple[float, float] = (0.0, 0.007)
     motion_blur: float = 0.12
     noise: tuple[float, float] = (0.0, 0.03)

@@ -75,7 +75,7 @@ def sample_skins(draws: Draws) -> Skin:
     # Palms have little pigment, and thick skin with more blood to be seen.
     palm = reflectance(0.06 + 0.26 * melanin + 0.06 * melanin**2, blood + 0.16 + 0.05 * jitter[:, 2])
     # The nail's bed has blood and little pigment; under the plate it is duller than the palm.
-    nail = 0.86 * reflectance(0.08 + 0.30 * melanin + 0.06 * melanin**2, blood + 0.34)
+    nail = 0.86 * reflectance(0.05 + 0.27 * melanin + 0.07 * melanin**2, blood + 0.45)
     varnished = draws.chance(0.08)[:, None]
     hue = draws.unit(3)
     varnish = torch.tensor([0.50, 0.05, 0.09]) * (0.2 + 0.8 * hue[:, :1]) + 0.12 * hue
@@ -88,7 +88,7 @@ def sample_skins(draws: Draws) -> Skin:
         nail=torch.where(varnished, varnish, nail),
         tone=tone,
         mottle=mottle,
-        gloss=0.4 + 0.6 * gloss,
+        gloss=0.3 + 0.6 * gloss,
         nail_gloss=torch.where(varnished[:, 0], 3.0, 1.7),
         tendons=0.15 + 1.1 * relief[:, 0] ** 2,
         veins=relief[:, 1] ** 1.5,
