@@ -88,7 +88,9 @@ def test_a_smaller_count_is_the_beginning_of_a_larger_one(drawn):
     assert sorted(drawn) == list(range(SHARD, 2 * SHARD))  # the first shard was there
 
 
-@pytest.mark.parametrize("other", [{"split": "evaluation"}, {"size": 9}, {"scene": WIDE}, {"seed": 1}])
+@pytest.mark.parametrize(
+    "other", [{"split": "evaluation"}, {"split": "held_out_gestures"}, {"size": 9}, {"scene": WIDE}, {"seed": 1}]
+)
 def test_whatever_decides_the_pixels_has_its_own_files(drawn, own_cache, other):
     load(3)
     load(3, **other)
@@ -136,7 +138,7 @@ def test_an_interrupted_rendering_keeps_its_finished_shards(drawn, own_cache, mo
 
 
 def test_unknown_split_and_senseless_count(drawn):
-    with pytest.raises(HandLibError, match=r"'test'.*evaluation, training"):
+    with pytest.raises(HandLibError, match=r"'test'.*evaluation, held_out_gestures, training"):
         load(split="test")
     with pytest.raises(HandLibError, match="count 0"):
         load(0)

@@ -11,18 +11,15 @@ from hypothesis import strategies as st
 
 from hand_lib.errors import HandLibError
 from hand_lib.skeleton import bone_lengths
-from hand_lib.synthetic import HandPose, HandShape, forward_kinematics, limit_pose, sample_hands
+from hand_lib.synthetic import SPLITS, HandPose, HandShape, forward_kinematics, limit_pose, sample_hands
 from hand_lib.synthetic.anatomy import (
     ABDUCTION_LIMITS,
     CHAIN_FRAMES,
     DIP_OF_PIP,
     DIP_SLACK,
     FLEXION_LIMITS,
-    PROTOTYPES,
     SEGMENTS,
-    overlap,
     pose_of_vector,
-    prototypes,
     rotation_x,
     rotation_y,
     rotation_z,
@@ -124,54 +121,28 @@ def test_limiting_twice_is_limiting_once(seed):
         assert torch.allclose(getattr(once, name), getattr(twice, name), atol=1e-6)
 
 
-def test_overlap_of_two_known_fingers():
-    """Two straight parallel fingers overlap by the sum of their radii less their distance."""
-    joints = torch.zeros(1, 21, 3)
-    for chain in range(5):
-        for k in range(4):
-            joints[0, 1 + 4 * chain + k] = torch.tensor([100.0 * chain, 30.0 * k, 0.0])
-    assert overlap(joints, torch.ones(1, 5)).item() == 0.0
-    joints[0, 9:13, 0] = joints[0, 5:9, 0] + 12.0
-    # The thickest pair of spheres that count: two thirds down the first bone.
-    expected = sum(a + 2 / 3 * (b - a) for a, b in ((9.4, 8.5), (9.6, 8.7))) - 12.0
-    assert overlap(joints, torch.ones(1, 5)).item() == pytest.approx(expected, abs=1e-3)
-
-
-@pytest.mark.parametrize("split", ["training", "evaluation"])
-def test_sampled_hands_are_within_limits_and_seldom_overlap(split):
+@pytest.mark.parametrize("split", SPLITS)
+def test_sampled_hands_are_within_limits(split):
     hands = sample_hands(3, split, range(300))
     again = limit_pose(hands.pose)
     assert torch.allclose(hands.pose.flexion, again.flexion, atol=1e-6)
     assert torch.allclose(hands.pose.abduction, again.abduction, atol=1e-6)
-    joints, _ = forward_kinematics(hands.shape, hands.pose)
-    depth = overlap(joints, hands.shape.thickness)
-    assert (depth < 2.0).float().mean() > 0.9
-    assert depth.max() < 8.0
     assert 0.4 < hands.right.float().mean() < 0.6
 
 
-def test_spread_of_bones_is_that_of_people():
-    """About 8 % of a bone's length, as measured by Buryanov & Kotiuk."""
+def test_spread_of_bones_is_about_that_of_people():
+    """About 8 % of each bone's length; Buryanov & Kotiuk measured 8 to 9 % for metacarpals, 7 to 16 % for phalanges."""
     segments = sample_hands(0, "training", range(2000)).shape.segments
     ratio = segments / SEGMENTS
     assert torch.allclose(ratio.mean(0), torch.ones(5, 3), atol=0.02)
     assert ((ratio.std(0) > 0.06) & (ratio.std(0) < 0.11)).all()
 
 
-def test_splits_share_no_gesture_and_no_person():
-    training, evaluation = (PROTOTYPES[s] for s in ("training", "evaluation"))
-    assert not set(training) & set(evaluation)
-    assert not set(training.values()) & set(evaluation.values())
-    assert len(torch.unique(prototypes("training"), dim=0)) == len(training)
+def test_splits_share_no_person_and_a_person_has_one_hand():
     a = sample_hands(0, "training", range(400))
     b = sample_hands(0, "evaluation", range(400))
-    shapes = {
-        split: {tuple(r) for r in hands.shape.segments.flatten(1).numpy().tolist()}
-        for split, hands in (("a", a), ("b", b))
-    }
-    assert not shapes["a"] & shapes["b"]
-    skins = {split: {tuple(r) for r in hands.skin.back.numpy().tolist()} for split, hands in (("a", a), ("b", b))}
-    assert not skins["a"] & skins["b"]
+    skins = [{tuple(r) for r in hands.skin.back.numpy().tolist()} for hands in (a, b)]
+    assert not skins[0] & skins[1]
     # A person comes more than once, always with the same hand.
     person, counts = torch.unique(b.character, return_counts=True)
     rows = torch.nonzero(b.character == person[counts.argmax()])[:, 0]
@@ -180,7 +151,7 @@ def test_splits_share_no_gesture_and_no_person():
 
 
 def test_hands_do_not_depend_on_batch_or_order():
-    many = sample_hands(5, "training", range(40))
+    many = sample_hands(5, "training", range(300))
     few = sample_hands(5, "training", [31, 7])
     for name in ("flexion", "abduction", "twist", "cupping", "wrist"):
         assert torch.equal(getattr(few.pose, name), getattr(many.pose, name)[[31, 7]])
@@ -190,7 +161,7 @@ def test_hands_do_not_depend_on_batch_or_order():
 
 
 def test_an_unknown_split_names_the_choices():
-    with pytest.raises(HandLibError, match=r"validation.*evaluation, training"):
+    with pytest.raises(HandLibError, match=r"validation.*evaluation, held_out_gestures, training"):
         sample_hands(0, "validation", [0])
 
 

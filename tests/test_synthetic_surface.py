@@ -17,7 +17,7 @@ from hand_lib.synthetic import (
 )
 from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, PALM_PART, rest_pose
 
-CELLS = [6.0, 5.0, 3.5]  # those that the renderer uses
+CELLS = [6.0, 5.0, 3.5]  # the renderer uses 5 and 3.5
 
 
 @pytest.mark.parametrize("cell", CELLS)

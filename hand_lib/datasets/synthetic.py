@@ -40,7 +40,8 @@ def load_synthetic(
     """The first ``count`` synthetic hands of a split, rendered once and then read from the cache.
 
     Args:
-        split: "training" or "evaluation": disjoint poses, shapes, skins and backgrounds.
+        split: "training"; "evaluation", with people and backgrounds of its own and poses drawn anew from training's
+            distribution; or "held_out_gestures", the evaluation's people in gestures that the others never show.
         count: how many images.
         size: their width and height in pixels.
         scene: what is in the pictures.

@@ -5,11 +5,15 @@ fingers (distal), z out of the palm (palmar). A finger's flexion is a rotation a
 towards z; abduction is a rotation about z, positive towards the little finger (ulnar). Left hands are mirror images
 and are made from right ones at the very end.
 
-Bone lengths are the means of Buryanov & Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010. Their
-spread (about 8 % a bone) is split here into size, proportions of palm, fingers and thumb, and a small rest for each
-bone, because long hands have long bones everywhere. Ranges of motion follow Hume et al., "Functional range of motion
-of the joints of the hand", J. Hand Surg. 15A(2), 1990, and the coupling DIP = 2/3 PIP is that of Rijpkema & Girard,
-"Computer animation of knowledge-based human grasping", SIGGRAPH 1991.
+Bone lengths are the means of Buryanov & Kotiuk, "Proportions of Hand Segments", Int. J. Morphol. 28(3), 2010. They
+measured a spread of 8 to 9 % for metacarpals and of 7 to 16 % for phalanges; here every bone has about 8 %, split into
+size, proportions of palm, fingers and thumb, and a small rest for each bone, because long hands have long bones
+everywhere. The ranges of the MCP and IP joints follow Hume et al., "Functional range of motion of the joints of the
+hand", J. Hand Surg. 15A(2), 1990, who measured no others. Those of abduction, the thumb's CMC joint and its twist,
+cupping and the wrist are this book's own round figures: chosen to stay within what goniometry calls normal where it
+has a norm (wrist: about 80° of flexion, 70° of extension, 20° of radial and 30° of ulnar deviation), and by eye where
+it has none. The coupling DIP = 2/3 PIP is that of Rijpkema & Girard, "Computer animation of knowledge-based human
+grasping", SIGGRAPH 1991.
 """
 
 from __future__ import annotations
@@ -82,6 +86,12 @@ def rotate(rotation: Tensor, points: Tensor) -> Tensor:
     x, y, z = points.unsqueeze(1).unbind(2)  # each (B, 1, N)
     r = rotation[..., None]  # (B, 3, 3, 1)
     return r[:, :, 0] * x + r[:, :, 1] * y + r[:, :, 2] * z
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Scalar product over the last dimension of 3, written out for the same reason."""
+    c = a * b
+    return c[..., 0] + c[..., 1] + c[..., 2]
 
 
 # Orientation of each chain with all angles at zero: fingers fan out a little, the thumb has a frame of its own.
@@ -229,8 +239,31 @@ def forward_kinematics(shape: HandShape, pose: HandPose) -> tuple[Tensor, Frames
     return joints, Frames(rotation=rotation, origin=origin)
 
 
+def forearm_direction(wrist: Tensor) -> Tensor:
+    """Unit vectors ``(..., 3)`` from wrist to elbow, for wrist angles ``(..., 2)``: flexion and ulnar deviation."""
+    flexion, deviation = wrist.unbind(-1)
+    across = -torch.cos(flexion)
+    return torch.stack([torch.sin(deviation) * across, torch.cos(deviation) * across, torch.sin(flexion)], -1)
+
+
+def frame_scales(shape: HandShape) -> Tensor:
+    """``(B, 24, 3)``: how much wider, longer and thicker what hangs from each frame is than in the mean hand."""
+    length = shape.segments / SEGMENTS.to(shape.segments.device)  # (B, 5, 3)
+    length = torch.cat([length, length[..., 2:]], dim=2).flatten(1, 2)  # (B, 20), joints 1 to 20
+    wide = shape.thickness.repeat_interleave(4, dim=1)
+    return torch.cat(
+        [
+            shape.palm[:, None],
+            torch.stack([wide, length, wide], dim=-1),
+            shape.palm[:, None].expand(len(shape), 2, 3),
+            torch.stack([shape.forearm, shape.palm[:, 1], shape.forearm], dim=-1)[:, None],
+        ],
+        dim=1,
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------------
-# Limits, in degrees. Fingers: active range of motion; thumb: about the neutral frame above.
+# Limits, in degrees. Fingers: active range of motion; thumb: about the neutral frame above. Sources: at the top.
 FLEXION_LIMITS = torch.deg2rad(
     torch.tensor(
         [
@@ -300,8 +333,8 @@ _THUMB_STATES = {
     "up": (-20.0, 24.0, -8.0, -4.0, -8.0),
     "opposed": (44.0, -13.0, 32.0, -4.0, -6.0),
 }
-# name: fingers from index to little, thumb, spread (−1 pressed together, 1 wide). The pictures of one split never
-# show the gestures of the other, as in RHD, whose splits differ in their actions.
+# name: fingers from index to little, thumb, spread (−1 pressed together, 1 wide). Training and
+# evaluation draw from the first group; the second is held out, to measure what new gestures cost.
 PROTOTYPES = {
     "training": {
         "open": ("EEEE", "out", 0.8),
@@ -332,25 +365,25 @@ PROTOTYPES = {
         "trigger": ("GFFF", "up", 0.0),
         "tray": ("BEEE", "front", 0.4),
     },
-    "evaluation": {
+    "held_out": {
         "gun": ("EFFF", "up", 0.0),
         "horns": ("EFFE", "across", 0.4),
         "call": ("FFFE", "out", 0.3),
-        "letter": ("EFFF", "out", 0.0),
+        "pair": ("FFEE", "across", 0.3),
         "bowl": ("GGGG", "opposed", 0.4),
         "scissors": ("EEHH", "rest", 0.5),
         "tripod": ("QMRR", "opposed", -0.2),
         "walk": ("RTHH", "rest", 0.0),
-        "spread": ("RRRR", "out", 0.9),
+        "gable": ("EETT", "side", -0.2),
     },
 }
 _SPREAD = (-9.0, -1.5, 5.5, 13.0)  # abduction of index to little at spread 1
 
 
-def prototypes(split: str) -> Tensor:
-    """The split's prototypes as vectors of 24 angles in radians, ``(P, 24)``: see :func:`pose_of_vector`."""
+def prototypes(group: str) -> Tensor:
+    """The gestures of a group, ``"training"`` or ``"held_out"``: ``(P, 24)`` radians, see :func:`pose_of_vector`."""
     rows = []
-    for fingers, thumb, spread in PROTOTYPES[split].values():
+    for fingers, thumb, spread in PROTOTYPES[group].values():
         cmc, abduction, twist, mcp, ip = _THUMB_STATES[thumb]
         flexion = [(cmc, mcp, ip)] + [(*_FINGER_STATES[s], DIP_OF_PIP * _FINGER_STATES[s][1]) for s in fingers]
         cupping = 9.0 if thumb in ("opposed", "tuck", "across") else 2.0
@@ -384,29 +417,3 @@ RADII = torch.tensor(
         [8.0, 7.0, 6.1, 5.2],
     ]
 )  # (5, 4)
-
-
-def overlap(joints: Tensor, thickness: Tensor) -> Tensor:
-    """How far the flesh of two different fingers would overlap, mm, a cheap bound.
-
-    Args:
-        joints: ``(B, 21, 3)`` mm.
-        thickness: ``(B, 5)`` scales of the radii.
-
-    Returns:
-        ``(B,)`` mm, the deepest overlap of any two spheres on the bones of two different fingers, 0 if none.
-    """
-    chain = joints[:, 1:].unflatten(1, (5, 4))  # (B, 5, 4, 3)
-    radii = RADII.to(joints.device) * thickness[..., None]  # (B, 5, 4)
-    t = torch.tensor([1 / 3, 2 / 3, 1.0], device=joints.device)
-    # Spheres along the second and third bone of each chain and the outer half of the first, where fingers are free.
-    points = chain[:, :, :-1, None] + t[:, None] * (chain[:, :, 1:, None] - chain[:, :, :-1, None])
-    sizes = radii[:, :, :-1, None] + t * (radii[:, :, 1:, None] - radii[:, :, :-1, None])
-    points, sizes = points.flatten(2, 3)[:, :, 1:], sizes.flatten(2, 3)[:, :, 1:]  # (B, 5, 8, ...)
-    count = points.shape[2]
-    owner = torch.arange(5, device=joints.device).repeat_interleave(count)
-    points, sizes = points.flatten(1, 2), sizes.flatten(1, 2)
-    depth = sizes[:, :, None] + sizes[:, None]
-    depth = depth - torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
-    depth = depth.masked_fill(owner[:, None] == owner, 0.0)
-    return depth.flatten(1).amax(1).clamp(min=0.0)

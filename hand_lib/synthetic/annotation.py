@@ -5,20 +5,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hand_lib.skeleton import FINGER_COLORS, FINGERS, NUM_JOINTS, WRIST_COLOR
-from hand_lib.synthetic.anatomy import RADII
+from hand_lib.skeleton import FINGER_COLORS, FINGERS, NUM_JOINTS, ROOT, WRIST, WRIST_COLOR
+from hand_lib.synthetic.renderer import Hits
 from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, PALM_PART
 
 # What a pixel shows, as a code: 0 nothing, 1–17 a part of this hand (part + 1), 18 another hand, 19 an object.
 OTHER, OBJECT, _CODES = NUM_PARTS + 1, NUM_PARTS + 2, NUM_PARTS + 3
+_THUMB_BALL = 2  # the part round the thumb's first bone
 # RHD's classes of a right hand; a left hand's are 16 less.
 CLASS_OF_CODE = torch.tensor([0, *(18 + p for p in range(PALM_PART)), 33, 1, 1, 0])
 
 
-def _parts_of_joint() -> Tensor:
-    """(21, 20) bool: the codes that may be seen where a joint is visible, which are the parts that meet there."""
+def _own_flesh() -> Tensor:
+    """(21, 20) bool: the codes that may be seen where a joint is visible, which are the parts that meet there.
+
+    The wrist's are forearm, palm and the ball of the thumb. The thumb's first joint lies beside it, under the same
+    skin. A finger's first joint is where finger and palm meet, and so on to the tip, which has the last segment only.
+    """
     table = torch.zeros(NUM_JOINTS, _CODES, dtype=torch.bool)
-    table[0, [PALM_PART + 1, FOREARM_PART + 1]] = True
+    table[:2, [PALM_PART + 1, FOREARM_PART + 1, _THUMB_BALL + 1]] = True
     for joint in range(1, NUM_JOINTS):
         chain, place = divmod(joint - 1, 4)
         for segment in {2 - min(place, 2), min(3 - place, 2)}:
@@ -37,26 +42,53 @@ def second_nearest(block: Tensor) -> Tensor:
     return torch.maximum(torch.minimum(ab, cd), torch.maximum(torch.minimum(a, b), torch.minimum(c, d)))
 
 
-def visible_joints(xyz: Tensor, uv: Tensor, thickness: Tensor, depth: Tensor, codes: Tensor) -> Tensor:
-    """(B, 21) bool: the surface at a joint's pixel is that of its own parts, and no farther in front than flesh is."""
-    batch, size = len(xyz), depth.shape[-1]
-    pixel = torch.floor(uv + 0.5).long()
-    inside = ((pixel >= 0) & (pixel < size)).all(-1)
-    pixel = pixel.clamp(0, size - 1)
-    flat = pixel[..., 1] * size + pixel[..., 0]
-    front = depth.view(batch, -1).gather(1, flat)
-    code = codes.view(batch, -1).gather(1, flat)
-    allowed = _parts_of_joint().to(xyz.device)[torch.arange(NUM_JOINTS, device=xyz.device), code]
-    flesh = flesh_at_joints(thickness)
-    return inside & allowed & (xyz[..., 2] - front < flesh)
+def visible_joints(xyz: Tensor, inside: Tensor, part: Tensor, hands: Hits, things: Hits | None = None) -> Tensor:
+    """Which joints a camera sees, in the sense in which one sees a bone: by the flesh on it.
 
+    A joint is visible if the first thing on the line of sight to it is its own flesh, that is, skin of a part that
+    meets in this joint, and the line stays in flesh from there to the joint. The wrist's own is also the forearm, as
+    far as a palm is long: behind more of it the wrist is hidden. This is decided on the line itself, so it does not
+    depend on the picture's size.
 
-def flesh_at_joints(thickness: Tensor) -> Tensor:
-    """(B, 5) finger thicknesses to (B, 21) mm: how deep under the skin a visible joint can lie."""
-    radii = RADII.to(thickness.device) * thickness[..., None]
-    wrist = 26.0 * thickness.mean(1, keepdim=True)
-    deep = torch.tensor([2.3, 1.9, 1.6, 1.6], device=thickness.device)
-    return torch.cat([wrist, (radii * deep).flatten(1)], 1)
+    Args:
+        xyz: ``(B, 21, 3)`` mm, camera frame.
+        inside: ``(B, 21)`` bool, the joint is in the picture.
+        part: ``(V,)`` parts of the skin's vertices.
+        hands: what the B · 21 lines of sight meet of hands, of which the first B are those of ``xyz``.
+        things: what they meet of objects.
+
+    Returns:
+        ``(B, 21)`` bool.
+    """
+    batch, device = len(xyz), xyz.device
+    own = hands.mesh < batch
+    code = torch.where(own, part.index_select(0, hands.vertex) + 1, OTHER)
+    # The forearm is an arm's length of one part: far from the wrist it is something in front.
+    depth = xyz[..., 2].reshape(-1).index_select(0, hands.ray)
+    stretch = (xyz.norm(dim=-1) / xyz[..., 2]).view(-1).index_select(0, hands.ray)
+    palm = (xyz[:, ROOT] - xyz[:, WRIST]).norm(dim=-1).repeat_interleave(NUM_JOINTS).index_select(0, hands.ray)
+    far = (depth - 1.0 / hands.w) * stretch > palm
+    code = torch.where((code == FOREARM_PART + 1) & far, OTHER, code)
+    ray, w, step = hands.ray, hands.w, torch.where(own, hands.step, 0)
+    if things is not None:
+        ray, w = torch.cat([ray, things.ray]), torch.cat([w, things.w])
+        code = torch.cat([code, torch.full_like(things.ray, OBJECT)])
+        step = torch.cat([step, torch.zeros_like(things.step)])
+    # Along each line, from the camera on.
+    order = torch.argsort(w, descending=True, stable=True)
+    order = order[torch.argsort(ray[order], stable=True)]
+    ray, code, step = ray[order], code[order], step[order]
+    rays = torch.arange(batch * NUM_JOINTS, device=device)
+    start, end = torch.searchsorted(ray, rays), torch.searchsorted(ray, rays, right=True)
+    met = end > start
+    first = torch.where(met, torch.cat([code, code.new_zeros(1)])[start], 0)
+    # How many times inside the hand the line is after each step: where flesh is pressed into flesh, more than once.
+    layers = torch.cat([step.new_zeros(1), step.cumsum(0)])
+    layers = layers[1:] - layers[start[ray]]
+    left = torch.zeros(batch * NUM_JOINTS, dtype=torch.long, device=device)
+    left.index_add_(0, ray, ((step != 0) & (layers < 1)).long())
+    allowed = _own_flesh().to(device)[rays % NUM_JOINTS, first]
+    return inside & (allowed & (left == 0)).view(batch, NUM_JOINTS)
 
 
 def color_mask(mask: Tensor) -> Tensor:

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from hand_lib.errors import choose
 
-SPLITS = ("training", "evaluation")
+# Evaluation has people, scenes and random numbers of its own, but the same gestures; held_out_gestures shows the
+# evaluation's people in gestures that training never shows.
+SPLITS = ("training", "evaluation", "held_out_gestures")
 _STREAMS = {"character": 0, "hand": 1, "scene": 2, "other hand": 3}
 
 
@@ -60,7 +62,7 @@ def uniform_numbers(seed: int, split: str, index: int, stream: str, width: int) 
 
 
 def check_split(split: str) -> str:
-    """``split`` itself, or the error that names the two there are."""
+    """``split`` itself, or the error that names those there are."""
     if split not in SPLITS:
         raise choose("split", split, SPLITS)
     return split

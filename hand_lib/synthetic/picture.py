@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from hand_lib.synthetic.lens import defocus, develop, motion_blur, soften
 from hand_lib.synthetic.light import Shadows, radiance_of
 from hand_lib.synthetic.objects import objects_of
 from hand_lib.synthetic.pixels import power, soft_step, spread
-from hand_lib.synthetic.renderer import barycentric, crevice_shade, rasterise
+from hand_lib.synthetic.renderer import barycentric, crevice_shade, pierce, rasterise
 from hand_lib.synthetic.scene import (
     WIDE,
     SceneConfig,
@@ -27,6 +27,7 @@ from hand_lib.synthetic.scene import (
 )
 from hand_lib.synthetic.skin import bumped, skin_at
 from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, frame_of_part, hand_surface, pose_surface
+from hand_lib.synthetic.views import clear_forearm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ def render_scene(
     if not 16 <= size <= 1024:
         raise HandLibError(f"size is {size}: pictures can be 16 to 1024 pixels wide")
     if cell is None:
-        cell = 6.0 if size <= 80 else 5.0 if size <= 160 else 3.5
+        cell = 5.0 if size <= 160 else 3.5
     device = scene.place.device
     batch, fine = len(hands), size * supersample
     surface = hand_surface(cell, str(device))
@@ -140,7 +141,7 @@ def render_scene(
     reach = torch.where(in_picture, in_room, -torch.inf).amax(2)
 
     # Bystanders' hands, behind.
-    skin, thickness = hands.skin, hands.shape.thickness
+    skin = hands.skin
     hand_size = extent.amax(1) * scene.place[:, 2]  # mm, as seen
     if len(other_rows):
         other = others
@@ -164,7 +165,7 @@ def render_scene(
                 for name in ("shape", "pose", "skin", "right", "character")
             }
         )
-        skin, thickness = everyone.skin, everyone.shape.thickness
+        skin = everyone.skin
     number = len(camera)
     # The turn of each part of each hand from its own frame to the camera's.
     turns = _turned(scene.rotation, frames.rotation)
@@ -340,7 +341,15 @@ def render_scene(
     depth_map = torch.where(depth_map > 0, 1.0 / depth_map, 0.0)
     codes = codes & 0xFF
     mask = CLASS_OF_CODE.to(device)[codes]
-    visible = visible_joints(xyz, uv, thickness[:batch], depth_map, codes)
+
+    # Visibility, on the lines of sight to the joints.
+    sight, sight_w = (uv + 0.5) * supersample - 0.5, 1.0 / xyz[..., 2]
+    hits = pierce(sight, sight_w, screen, inverse, surface.faces, picture_of)
+    things = None
+    if len(object_rows):
+        things = pierce(sight, sight_w, object_screen, object_inverse, object_faces, object_rows)
+    in_picture = ((uv >= -0.5) & (uv < size - 0.5)).all(-1)
+    visible = visible_joints(xyz, in_picture, surface.part, hits, things)
 
     # Mirror the left hands, picture and all.
     left = ~hands.right
@@ -424,7 +433,8 @@ def render(
 
     Args:
         seed: of the data set.
-        split: ``"training"`` or ``"evaluation"``; they share no person, gesture or background.
+        split: ``"training"``, ``"evaluation"`` or ``"held_out_gestures"``, see
+            :func:`~hand_lib.synthetic.hands.sample_hands`. No background is in two of them.
         indices: ``(B,)`` which pictures.
         size: their side in pixels.
         scene: how they vary.
@@ -447,6 +457,7 @@ def render(
         block = indices[start : start + _BLOCK]
         hands = move(sample_hands(seed, split, block, left=scene.left), device)
         scenes = move(sample_scenes(seed, split, block, scene), device)
+        hands = replace(hands, pose=clear_forearm(hands.shape, hands.pose, scenes.rotation, scenes.place))
         with_other = torch.nonzero(scenes.has_other.cpu())[:, 0].tolist()
         others = move(sample_hands(seed, split, [block[i] for i in with_other], stream="other hand"), device)
         for first in range(0, len(block), step):

@@ -8,6 +8,8 @@ not care about order, so pictures do not depend on batches, threads or the devic
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -145,6 +147,82 @@ def barycentric(x: Tensor, y: Tensor, w: Tensor, u: Tensor, v: Tensor) -> tuple[
     # Sums are written out: a library's reduction may round differently for another number of pixels.
     total = 1.0 / (weights[0] + weights[1] + weights[2])
     return weights * total, (area[0] + area[1] + area[2]) * total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hits:
+    """Where lines of sight meet triangles, in front of the points that they lead to.
+
+    Attributes:
+        ray: ``(H,)`` int64, number of the line: ``picture · P + point``.
+        mesh: ``(H,)`` int64. vertex: ``(H,)`` int64, the corner of the triangle that is nearest to the place.
+        w: ``(H,)`` inverse depth of the place.
+        step: ``(H,)`` 1 where the line enters the mesh, −1 where it leaves it.
+    """
+
+    ray: Tensor
+    mesh: Tensor
+    vertex: Tensor
+    w: Tensor
+    step: Tensor
+
+
+_GROUP = 32  # triangles tested as one first; neighbours in the list of faces are neighbours on the skin
+
+
+def pierce(points: Tensor, point_w: Tensor, xy: Tensor, w: Tensor, faces: Tensor, image: Tensor) -> Hits:
+    """What the camera's lines of sight to some points meet on their way there. No pixels are involved.
+
+    Args:
+        points: ``(B, P, 2)`` where the points are in the pictures, in the units of ``xy``.
+        point_w: ``(B, P)`` their inverse depths.
+        xy: ``(N, 2, V)`` vertices in pixels. w: ``(N, V)`` inverse depths. faces: ``(T, 3)``.
+        image: ``(N,)`` the picture that each mesh is in.
+
+    Returns:
+        The :class:`Hits`, in no particular order; triangles that reach behind the camera are left out.
+    """
+    meshes, _, count = xy.shape
+    order = torch.cat([faces, faces[-1:].expand(-len(faces) % _GROUP, 3)]).t().reshape(-1)
+    corners = xy.reshape(2 * meshes, count).index_select(1, order).view(meshes, 2, 3, -1, _GROUP)
+    low, high = corners.amin(2), corners.amax(2)  # (N, 2, groups, _GROUP)
+    # Which groups' boxes hold which points, and of those groups, which triangles' boxes.
+    line = points.index_select(0, image).transpose(1, 2)[..., None]  # (N, 2, P, 1)
+    within = (low.amin(3)[:, :, None] <= line) & (high.amax(3)[:, :, None] >= line)
+    mesh, point, group = torch.nonzero(within[:, 0] & within[:, 1]).unbind(1)
+    row = 2 * mesh * low.shape[2] + group
+    boxed = torch.ones(len(row), _GROUP, dtype=torch.bool, device=xy.device)
+    for axis in (0, 1):
+        at = line[:, axis, :, 0].reshape(-1).index_select(0, mesh * points.shape[1] + point)[:, None]
+        of = row + axis * low.shape[2]
+        boxed &= (low.view(-1, _GROUP).index_select(0, of) <= at) & (high.view(-1, _GROUP).index_select(0, of) >= at)
+    row, lane = torch.nonzero(boxed).unbind(1)
+    mesh, point, face = mesh[row], point[row], group[row] * _GROUP + lane
+    real = face < len(faces)  # the last group is filled up
+    mesh, point, face = mesh[real], point[real], face[real]
+
+    ray = image.index_select(0, mesh) * points.shape[1] + point
+    vertex = faces.index_select(0, face).t()  # (3, H)
+    place = (vertex + mesh * count).reshape(-1)
+    u, v = points.reshape(-1, 2).index_select(0, ray).t()
+    x, y = (xy[:, i].reshape(-1).index_select(0, place).view(3, -1) for i in (0, 1))
+    x, y, d = x - u, y - v, w.reshape(-1).index_select(0, place).view(3, -1)
+    # Twice the areas between the point and each side: of one sign all three where the point is inside.
+    area = torch.stack([x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]])
+    total = area[0] + area[1] + area[2]
+    inside = (area.amin(0) >= 0) | (area.amax(0) <= 0)
+    depth = (area[0] * d[0] + area[1] * d[1] + area[2] * d[2]) / total
+    before = depth > point_w.reshape(-1).index_select(0, ray)
+    hit = torch.nonzero(inside & before & (total != 0) & (d.amin(0) > 0))[:, 0]
+    w0, w1, w2 = (area.abs() * d).index_select(1, hit)
+    first, second, third = vertex.index_select(1, hit)
+    return Hits(
+        ray=ray[hit],
+        mesh=mesh[hit],
+        vertex=torch.where(w0 >= torch.maximum(w1, w2), first, torch.where(w1 >= w2, second, third)),
+        w=depth[hit],
+        step=torch.where(total[hit] < 0, 1, -1),
+    )
 
 
 def soft_shadow(buffer: Tensor, image: Tensor, x: Tensor, y: Tensor, w: Tensor, *, bias: float, softness: float):

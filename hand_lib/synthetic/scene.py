@@ -27,7 +27,7 @@ class SceneConfig:
     """How pictures vary. Angles in degrees; probabilities in [0, 1]; pairs are ranges.
 
     Attributes:
-        cone: the camera stands within this angle of the palm's normal; 180 is every viewpoint.
+        cone: seen from the hand, the camera stands within this angle of the palm's normal; 180 is every viewpoint.
         roll: in-plane rotation is within ± this angle of upright.
         fill: part of the picture's side that the hand's larger extent takes.
         distance: mm from the camera to the hand.
@@ -169,10 +169,12 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
     """
     check_split(split)
     draws = Draws(seed=seed, split=split, indices=[int(i) for i in indices], stream="scene", width=_WIDTH)
-    rotation = viewpoints(draws, cone=scene.cone, roll=scene.roll)
     distance = draws.uniform(*scene.distance)
     off_axis = 0.30 * (2 * draws.unit(2) - 1)  # up to 17 degrees from the optical axis, as in a whole photograph
     place = torch.cat([off_axis * distance[:, None], distance[:, None]], 1)
+    ray = torch.cat([off_axis, torch.ones_like(distance)[:, None]], 1)
+    ray = ray / (ray[:, 0] ** 2 + ray[:, 1] ** 2 + 1.0).sqrt()[:, None]
+    rotation = viewpoints(draws, ray, cone=scene.cone, roll=scene.roll)
     fill, shift = draws.uniform(*scene.fill), 2 * draws.unit(2) - 1
     u = draws.unit(6)
     turn = 2 * torch.pi * u[:, 3]

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from hand_lib.errors import HandLibError
+from hand_lib.skeleton import TIPS
 from hand_lib.synthetic.anatomy import (
     CARPUS,
     FOREARM,
@@ -40,7 +41,8 @@ NUM_PARTS = 17
 
 _FINGER_SOFTNESS, _PALM_SOFTNESS = 1.5, 5.0  # mm, the smooth union's k
 _NEIGHBOURS = 5  # capsules a vertex belongs to
-_FOREARM_START, _FOREARM_STRETCH = -22.0, 6.0  # the forearm is meshed short and drawn out, as it has no detail
+_TIP_FLESH = (5.67, 3.84, 3.95, 3.95, 3.73)  # mm from the tip of the bone to the end of the finger (Buryanov & Kotiuk)
+_FOREARM_START, _FOREARM_STRETCH = -22.0, 10.0  # the forearm is meshed short and drawn out, as it has no detail
 
 # The forearm is two cones side by side: distance from the axis and radius at the wrist, at a bend, at the elbow, mm.
 _FOREARM_CONES, _FOREARM_BEND, _FOREARM_END = ((8.5, 12.6), (10.5, 16.0), (14.0, 27.0)), 70.0, 240.0
@@ -95,7 +97,7 @@ def _flesh() -> list[_Capsule]:
         # Smooth union thickens the places where capsules meet, which makes the knuckles; the radii allow for it.
         bone(j, 0.0, l1, r1 - slim, r2 - slim, chain, p, finger=chain > 0, z1=0.3)
         bone(j + 1, 0.0, l2, r2 - slim, r3 - slim, chain, m, z0=0.3, z1=0.2)
-        end = l3 - 1.6  # the flesh ends some 4 mm beyond the tip of the bone
+        end = l3 + _TIP_FLESH[chain] - (r4 - slim - 0.4) - 0.3  # smooth union adds the last 0.3 mm
         bone(j + 2, 0.0, end, r3 - slim, r4 - slim - 0.4, chain, t, z0=0.2, z1=-0.4)
         # Pads on the palmar side.
         bone(j + 2, 0.35 * l3, 0.80 * l3, 0.82 * r4, 0.80 * r4, chain, t, z0=1.6, z1=1.4)
@@ -329,7 +331,7 @@ def _make_surface(cell: float) -> HandSurface:
     # Where two sheets of skin pass through one cell, surface nets pinch them together: move the grid until none does.
     high = torch.maximum(a, b).amax(0) + 22.0
     for shift in np.random.default_rng(1).random((40, 3)):
-        low = torch.tensor([-66.0, -62.0, -34.0]) - cell * torch.tensor(shift, dtype=torch.float32)
+        low = torch.tensor([-66.0, -46.0, -34.0]) - cell * torch.tensor(shift, dtype=torch.float32)
         axes = [torch.arange(float(lo), float(hi), cell) for lo, hi in zip(low, high, strict=True)]
         grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
         values = torch.cat([field(chunk)[0] for chunk in grid.reshape(-1, 3).split(16384)]).reshape(grid.shape[:3])
@@ -341,6 +343,9 @@ def _make_surface(cell: float) -> HandSurface:
         raise HandLibError(f"no closed skin with cells of {cell} mm: choose finer ones")
     vertices = torch.tensor(vertices, dtype=torch.float32) * cell + low
     faces = torch.tensor(faces)
+    # Neighbours on the skin are neighbours in the list: sorted by cubes of 16 mm.
+    cube = torch.floor((vertices[faces].mean(1) - low) / 16.0).long()
+    faces = faces[torch.argsort((cube[:, 0] * 64 + cube[:, 1]) * 64 + cube[:, 2], stable=True)]
 
     # Even out the triangles, and bring the vertices to the surface exactly (not the flat end of the forearm).
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
@@ -350,17 +355,32 @@ def _make_surface(cell: float) -> HandSurface:
     def neighbour_mean(values: Tensor) -> Tensor:
         return torch.zeros_like(values).index_add_(0, edges[:, 0], values[edges[:, 1]]) / degree
 
+    def outward(points: Tensor) -> tuple[Tensor, Tensor]:
+        """The field at points and its gradient's direction over its length: where a step of −value leads to zero."""
+        points = points.clone().requires_grad_(True)
+        value = field(points)[0]
+        (gradient,) = torch.autograd.grad(value.sum(), points)
+        return value.detach()[:, None], gradient / gradient.square().sum(1, keepdim=True).clamp(min=0.05)
+
     open_end = vertices[:, 1] < low[1] + 1.5 * cell
+    fixed = open_end[:, None].clone()
+    for chain, tip in enumerate(TIPS):  # one vertex keeps the very end of each finger
+        end = origin[tip] + _TIP_FLESH[chain] * rotation[tip][:, 1]
+        nearest = (vertices - end).norm(dim=1).argmin()
+        vertices[nearest], fixed[nearest] = end, True
     for _ in range(4):
-        target = torch.where(open_end[:, None], vertices, 0.5 * vertices + 0.5 * neighbour_mean(vertices))
+        vertices = torch.where(fixed, vertices, 0.5 * vertices + 0.5 * neighbour_mean(vertices))
         for _ in range(3):
-            points = target.requires_grad_(True)
-            value, d, softness = field(points)
-            (gradient,) = torch.autograd.grad(value.sum(), points)
-            step = value[:, None] * gradient / gradient.square().sum(1, keepdim=True).clamp(min=0.05)
-            step = torch.where(open_end[:, None], 0.0, step.clamp(-2, 2))
-            target = (points - step).detach()
-        vertices = target
+            value, normal = outward(vertices)
+            vertices = torch.where(open_end[:, None], vertices, vertices - (value * normal).clamp(-2, 2))
+    # Flat triangles between points of a round surface lie inside it: the points go out by as much as the triangles
+    # round them lie too deep on average, so that a coarse skin is no thinner than a fine one.
+    sides = torch.stack([faces, faces.roll(-1, 1)], 2)  # (T, 3, 2)
+    faces_at = torch.bincount(faces.flatten(), minlength=len(vertices))[:, None]
+    for _ in range(3):
+        depth = field(vertices[sides].mean(2).flatten(0, 1))[0].view(-1, 3).mean(1)  # (T,), by the sides' middles
+        depth = torch.zeros_like(fixed.float()).index_add_(0, faces.flatten(), depth.repeat_interleave(3)[:, None])
+        vertices = torch.where(fixed, vertices, vertices - (depth / faces_at) * outward(vertices)[1])
     value, d, softness = field(vertices)
 
     # The capsule that shapes a vertex gives its part; only capsules of its own chain or the palm may pull at it, so
