@@ -70,6 +70,31 @@ def median_epe_over_joints(errors: Tensor, visible: Tensor | None = None) -> flo
     return _counted(errors, visible).nanquantile(0.5, dim=0).nanmean().item()
 
 
+def hidden_minus_visible(errors: Tensor, visible: Tensor) -> float | None:
+    """How much larger a joint's error is where it is hidden: for each joint the mean error of its hidden cases minus
+    that of its visible ones, then the mean over joints.
+
+    The mean over all hidden joints minus the mean over all visible ones is another number, and may have the other
+    sign: the joints that are hidden often are not those that are seen often. Here each joint is compared with itself.
+    A joint that is always visible, or never, is left out.
+
+    Args:
+        errors: ``(..., J)`` from :func:`joint_errors`.
+        visible: ``(..., J)`` bool.
+
+    Returns:
+        Millimetres, positive where hidden joints are harder; None if no joint is visible in one image and hidden in
+        another.
+
+    Raises:
+        HandLibError: as :func:`mean_epe`.
+    """
+    seen = _counted(errors, visible).nanmean(dim=0)  # (J,)
+    unseen = _counted(errors, None).masked_fill(visible.reshape(-1, visible.shape[-1]), torch.nan).nanmean(dim=0)
+    more = unseen - seen
+    return None if more.isnan().all() else more.nanmean().item()
+
+
 # ----------------------------------------------------------------------------------------------------------- PCK, AUC
 
 
@@ -230,12 +255,13 @@ def summarise(
     Args:
         pred_xyz: ``(N, 21, 3)`` millimetres, camera frame.
         true_xyz: ``(N, 21, 3)`` millimetres, camera frame.
-        visible: ``(N, 21)`` bool, or None where a dataset does not say; the two visible-only keys are None then.
+        visible: ``(N, 21)`` bool, or None where a dataset does not say; the three keys that need it are None then.
 
     Returns:
         A dictionary. Nothing aligned, all joints: ``epe_mean``, ``epe_median``, ``epe_median_over_joints``,
         ``epe_per_joint`` (a list), ``auc_0_50``, ``auc_20_50``, ``auc_21_50_groups``, ``auc_0_100``. Visible joints
-        only: ``epe_visible`` (all of them pooled), ``epe_visible_over_joints`` (as RHD's evaluator). Roots aligned:
+        only: ``epe_visible`` (all of them pooled), ``epe_visible_over_joints`` (as RHD's evaluator). Hidden against
+        visible, each joint with itself: ``epe_hidden_minus_visible``, None also if no joint is both. Roots aligned:
         ``root_epe_mean``. Procrustes: ``pa_epe_mean`` (rotations only) and ``pa_epe_mean_reflection`` (reflections
         allowed, as FreiHAND's server).
 
@@ -250,6 +276,7 @@ def summarise(
         "epe_median_over_joints": median_epe_over_joints(errors),
         "epe_visible": None if visible is None else mean_epe(errors, visible),
         "epe_visible_over_joints": None if visible is None else mean_epe_over_joints(errors, visible),
+        "epe_hidden_minus_visible": None if visible is None else hidden_minus_visible(errors, visible),
         "epe_per_joint": _counted(errors, None).mean(dim=0).tolist(),
         "auc_0_50": auc(errors, AUC_0_50),
         "auc_20_50": auc(errors, AUC_20_50),

@@ -150,7 +150,9 @@ def test_errors_are_split_by_visibility_and_by_joint():
     visible = torch.ones(3, 21, dtype=torch.bool)
     visible[:, TIPS[0]] = False
     line = ladder.split_table({"a": errors}, visible).rows[0]
-    assert line == ("a", f"{(16 * 10 + 4 * 30) / 20:.2f}", "30.00", "30.00", "10.00")
+    assert line == ("a", f"{(16 * 10 + 4 * 30) / 20:.2f}", "30.00", "–", "30.00", "10.00")
+    errors[0, 3], visible[0, 3] = 12.0, False  # the one joint that is seen here and hidden there
+    assert ladder.split_table({"a": errors}, visible).rows[0][3] == "+2.00"
 
 
 def test_costs_are_the_counted_ones_and_the_papers_stand_where_it_prints_them():

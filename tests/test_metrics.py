@@ -24,6 +24,7 @@ from hand_lib.metrics import (
     align_root,
     align_scale_translation,
     auc,
+    hidden_minus_visible,
     joint_errors,
     mean_epe,
     mean_epe_over_joints,
@@ -69,6 +70,36 @@ def test_visible_joints_only_written_out():
     assert mean_epe_over_joints(errors, visible) == 32  # (4 + 60) / 2
     assert median_epe(errors, visible) == 5.5
     assert median_epe_over_joints(errors, visible) == 31
+
+
+def test_hidden_against_visible_is_not_a_matter_of_which_joints_are_hidden():
+    """Simpson's paradox: each joint is 1 mm worse where it is hidden, and yet hidden joints are better on average.
+
+    Joint 0 is easy (2 mm) and hidden in 8 of 10 images, joint 1 is hard (20 mm) and hidden in 2 of them.
+    """
+    visible = torch.tensor([[False, True]] * 5 + [[False, True]] * 3 + [[True, False]] * 2)
+    errors = torch.tensor([2.0, 20.0]) + (~visible).float()
+    pooled = errors[~visible].mean() - errors[visible].mean()
+    assert pooled.item() == pytest.approx((8 * 3 + 2 * 21) / 10 - (2 * 2 + 8 * 20) / 10)
+    assert pooled < -9
+    assert hidden_minus_visible(errors, visible) == pytest.approx(1.0)
+    # A joint that is always visible adds nothing; one that is alone counts as much as one that is seen often.
+    always = torch.cat([visible, torch.ones(10, 1, dtype=torch.bool)], 1)
+    assert hidden_minus_visible(torch.cat([errors, 99 * torch.ones(10, 1)], 1), always) == pytest.approx(1.0)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_hidden_against_visible_turns_with_its_names_and_keeps_no_offset(seed):
+    """Exchange visible and hidden and the sign turns; add to a joint whatever one likes and nothing changes."""
+    generator = torch.Generator().manual_seed(seed)
+    errors = torch.rand(40, 21, generator=generator, dtype=torch.float64)
+    visible = torch.rand(40, 21, generator=generator) < 0.5
+    visible[0], visible[1] = True, False
+    more = hidden_minus_visible(errors, visible)
+    assert hidden_minus_visible(errors, ~visible) == pytest.approx(-more)
+    assert hidden_minus_visible(errors + torch.arange(21), visible) == pytest.approx(more, abs=1e-9)
+    assert hidden_minus_visible(errors + 3.0 * ~visible, visible) == pytest.approx(more + 3.0)
 
 
 def test_a_joint_that_is_never_visible_is_left_out():
@@ -303,7 +334,10 @@ def test_scale_and_translation_need_a_length():
 
 
 def test_summary_of_a_perfect_prediction():
-    summary = summarise(hands(), hands(), torch.ones(5, 21, dtype=torch.bool))
+    visible = torch.ones(5, 21, dtype=torch.bool)
+    assert summarise(hands(), hands(), visible)["epe_hidden_minus_visible"] is None  # nothing is hidden
+    visible[2, 7] = False
+    summary = summarise(hands(), hands(), visible)
     for key, value in summary.items():
         assert np.allclose(value, 1 if key.startswith("auc") else 0, atol=1e-9), key
 
@@ -321,6 +355,7 @@ def test_summary_is_made_of_the_metrics_and_is_json():
     assert summary["epe_median_over_joints"] == pytest.approx(np.median(errors.numpy(), axis=0).mean())
     assert summary["epe_visible"] == pytest.approx(errors[visible].mean().item())
     assert summary["epe_visible_over_joints"] == pytest.approx(mean_epe_over_joints(errors, visible))
+    assert summary["epe_hidden_minus_visible"] == pytest.approx(hidden_minus_visible(errors, visible))
     for key, low, high in (("0_50", 0, 50), ("20_50", 20, 50), ("21_50_groups", 400 / 19, 50), ("0_100", 0, 100)):
         area = 1 - (errors.clamp(low, high) - low).mean().item() / (high - low)
         assert summary[f"auc_{key}"] == pytest.approx(area, abs=0.006)
@@ -332,6 +367,7 @@ def test_summary_is_made_of_the_metrics_and_is_json():
 def test_summary_without_visibility():
     summary = summarise(hands(), hands(seed=1))
     assert summary["epe_visible"] is None and summary["epe_visible_over_joints"] is None
+    assert summary["epe_hidden_minus_visible"] is None
     assert summary.keys() == summarise(hands(), hands(seed=1), torch.ones(5, 21, dtype=torch.bool)).keys()
 
 
@@ -363,6 +399,7 @@ def with_one(value: float) -> torch.Tensor:
         ),
         (lambda: mean_epe(torch.zeros(2, 21), torch.ones(2, 21)), "visible must be bool"),
         (lambda: median_epe(torch.zeros(2, 21), torch.zeros(2, 21, dtype=torch.bool)), "no joint is visible"),
+        (lambda: hidden_minus_visible(torch.zeros(2, 3), torch.zeros(2, 3)), "visible must be bool"),
     ],
 )
 def test_bad_input_is_named(call, words):

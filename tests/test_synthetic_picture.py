@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 from hand_lib.errors import HandLibError
-from hand_lib.skeleton import FINGER_OF_JOINT, NUM_JOINTS, TIPS
+from hand_lib.skeleton import FINGER_OF_JOINT, TIPS
 from hand_lib.synthetic import (
     EASY,
     SPLITS,
@@ -21,7 +21,6 @@ from hand_lib.synthetic import (
     sample_hands,
     sample_scenes,
 )
-from hand_lib.synthetic.annotation import flesh_at_joints
 
 SIZE, COUNT = 96, 48
 PLAIN = replace(WIDE, shapes=(0, 0), distractor=0.0, occluder=0.0, motion_blur=0.0, sleeve=0.5)
@@ -70,43 +69,6 @@ def test_masks_hold_one_hand_in_rhd_classes(wide):
     for mask, right in zip(wide.mask, wide.right, strict=True):
         classes = set(torch.unique(mask).tolist()) - {0, 1}
         assert classes and classes <= (set(range(18, 34)) if right else set(range(2, 18)))
-
-
-def test_visible_tips_lie_in_the_mask_of_their_fingers(wide, plain):
-    for samples in (wide, plain):
-        tips = list(TIPS)
-        seen = samples.visible[:, tips]
-        finger = finger_of_class(lookup(samples.mask, samples.uv))[:, tips]
-        assert seen.float().mean() > 0.4
-        assert (finger == torch.arange(5))[seen].all()
-
-
-def test_all_joints_project_into_a_plain_scene_s_silhouette(plain):
-    """With nothing in front, every joint, seen or hidden, lies behind some pixel of the person."""
-    inside = lookup(plain.mask, plain.uv) > 0
-    assert inside.float().mean() > 0.995
-
-
-def test_depth_at_a_visible_joint_is_just_in_front_of_it(wide):
-    surface = lookup(wide.depth, wide.uv)
-    gap = wide.xyz[..., 2] - surface
-    seen = wide.visible
-    assert (surface[seen] > 0).all()
-    thickest = flesh_at_joints(torch.full((1, 5), 1.3))
-    assert (gap < thickest)[seen].all()
-    assert (gap[seen] > -4.0).float().mean() > 0.995  # a joint is inside the flesh, but for a pixel's rounding
-    assert 3.0 < gap[seen].median() < 14.0
-
-
-def test_visible_joints_have_their_own_parts_on_them(wide):
-    finger = finger_of_class(lookup(wide.mask, wide.uv))
-    classes = lookup(wide.mask, wide.uv)
-    palm = (classes == 17) | (classes == 33)
-    own = torch.tensor(FINGER_OF_JOINT).expand(COUNT, NUM_JOINTS)
-    root = torch.tensor([(j - 1) % 4 == 0 or j == 2 for j in range(NUM_JOINTS)])
-    good = (finger == own) & (own >= 0) | (palm & root)
-    good[:, 0] = palm[:, 0] | (classes[:, 0] == 1)
-    assert good[wide.visible].all()
 
 
 def test_what_is_called_hidden_is_hidden(plain):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hand_lib.experiments import PROFILES, Comparison, Run, is_current, records
 from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table
-from hand_lib.metrics import mean_epe
+from hand_lib.metrics import hidden_minus_visible, mean_epe
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS, NetworkSize
 from hand_lib.skeleton import JOINTS, TIPS
@@ -221,18 +221,23 @@ def seed_mean(runs: Sequence[Run]) -> Tensor:
 def split_table(errors: Mapping[str, Tensor], visible: Tensor) -> Table:
     """Errors of visible and hidden joints, of tips and the others.
 
+    The joints that are often hidden are others than those that are often seen, so a third number compares the two
+    joint by joint: :func:`~hand_lib.metrics.hidden_minus_visible`.
+
     Args:
         errors: for each name ``(N, 21)`` mm.
         visible: ``(N, 21)`` bool.
     """
+    more = {name: hidden_minus_visible(values, visible) for name, values in errors.items()}
     others = [j for j in range(len(JOINTS)) if j not in TIPS]
     return table(
-        ["mean error, mm", "visible joints", "hidden joints", "tips", "other joints"],
+        ["mean error, mm", "visible joints", "hidden joints", "hidden − visible, by joint", "tips", "other joints"],
         [
             [
                 name,
                 f"{mean_epe(values, visible):.2f}",
                 f"{mean_epe(values, ~visible):.2f}",
+                "–" if more[name] is None else f"{more[name]:+.2f}",
                 f"{values[:, list(TIPS)].mean():.2f}",
                 f"{values[:, others].mean():.2f}",
             ]

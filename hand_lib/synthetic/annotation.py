@@ -12,6 +12,7 @@ from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, PALM_PART
 # What a pixel shows, as a code: 0 nothing, 1–17 a part of this hand (part + 1), 18 another hand, 19 an object.
 OTHER, OBJECT, _CODES = NUM_PARTS + 1, NUM_PARTS + 2, NUM_PARTS + 3
 _THUMB_BALL = 2  # the part round the thumb's first bone
+_REACH = 1.0  # palms; farther than that from the wrist, the forearm is something in front of it
 # RHD's classes of a right hand; a left hand's are 16 less.
 CLASS_OF_CODE = torch.tensor([0, *(18 + p for p in range(PALM_PART)), 33, 1, 1, 0])
 
@@ -67,7 +68,7 @@ def visible_joints(xyz: Tensor, inside: Tensor, part: Tensor, hands: Hits, thing
     depth = xyz[..., 2].reshape(-1).index_select(0, hands.ray)
     stretch = (xyz.norm(dim=-1) / xyz[..., 2]).view(-1).index_select(0, hands.ray)
     palm = (xyz[:, ROOT] - xyz[:, WRIST]).norm(dim=-1).repeat_interleave(NUM_JOINTS).index_select(0, hands.ray)
-    far = (depth - 1.0 / hands.w) * stretch > palm
+    far = (depth - 1.0 / hands.w) * stretch > _REACH * palm
     code = torch.where((code == FOREARM_PART + 1) & far, OTHER, code)
     ray, w, step = hands.ray, hands.w, torch.where(own, hands.step, 0)
     if things is not None:

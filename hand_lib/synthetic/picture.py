@@ -26,7 +26,7 @@ from hand_lib.synthetic.scene import (
     sample_scenes,
 )
 from hand_lib.synthetic.skin import bumped, skin_at
-from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, frame_of_part, hand_surface, pose_surface
+from hand_lib.synthetic.surface import FOREARM_PART, NUM_PARTS, cell_for, frame_of_part, hand_surface, pose_surface
 from hand_lib.synthetic.views import clear_forearm
 
 
@@ -94,7 +94,7 @@ def render_scene(
     if not 16 <= size <= 1024:
         raise HandLibError(f"size is {size}: pictures can be 16 to 1024 pixels wide")
     if cell is None:
-        cell = 5.0 if size <= 160 else 3.5
+        cell = cell_for(size)
     device = scene.place.device
     batch, fine = len(hands), size * supersample
     surface = hand_surface(cell, str(device))
@@ -330,7 +330,9 @@ def render_scene(
     picture = develop(picture, scene.lens)
 
     # Annotations: a pixel belongs to what covers it at least half.
-    coded = ((key >> 32) << 32) | code
+    seen_w = 1.0 / z  # in the middle of the pixel, or of the sample
+    seen_w[: len(once)].clamp_(far.view(-1).index_select(0, once), near.view(-1).index_select(0, once))
+    coded = (seen_w.view(torch.int32).long() << 32) | code
     edge_codes = torch.zeros_like(block)
     edge_codes[samples] = coded[len(once) :]
     codes = torch.zeros_like(nearest_key)

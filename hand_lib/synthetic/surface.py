@@ -291,6 +291,11 @@ def _forearm_oval(distance: Tensor) -> tuple[Tensor, Tensor]:
     return thick + x0 + (x1 - x0) * near + (x2 - x1) * far, thick
 
 
+def cell_for(size: int) -> float:
+    """The cell, mm, of the skin that suits pictures ``size`` pixels wide: a pixel or two on a side."""
+    return 5.0 if size <= 160 else 3.5
+
+
 @lru_cache(maxsize=8)
 def hand_surface(cell: float = 4.0, device: str = "cpu") -> HandSurface:
     """Make the skin (about half a second, once per process, cell size and device).
@@ -536,4 +541,4 @@ def pose_surface(
     return points, normals
 
 
-__all__ = ["HandSurface", "hand_surface", "pose_surface", "rest_pose"]
+__all__ = ["HandSurface", "cell_for", "hand_surface", "pose_surface", "rest_pose"]
