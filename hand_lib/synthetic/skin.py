@@ -73,9 +73,9 @@ def sample_skins(draws: Draws) -> Skin:
     blood = 0.10 * jitter[:, 0]
     back = reflectance(melanin, blood) * (1.0 + 0.03 * jitter[:, 1:2])
     # Palms have little pigment, and thick skin with more blood to be seen.
-    palm = reflectance(0.06 + 0.26 * melanin + 0.06 * melanin**2, blood + 0.12 + 0.04 * jitter[:, 2])
+    palm = reflectance(0.30 * melanin + 0.08 * melanin**2, blood + 0.10 + 0.03 * jitter[:, 2])
     # The nail's bed has blood and little pigment; under the plate it is duller than the palm.
-    nail = 0.86 * reflectance(0.05 + 0.27 * melanin + 0.07 * melanin**2, blood + 0.45)
+    nail = 0.86 * reflectance(0.05 + 0.28 * melanin + 0.08 * melanin**2, blood + 0.45)
     varnished = draws.chance(0.08)[:, None]
     hue = draws.unit(3)
     varnish = torch.tensor([0.50, 0.05, 0.09]) * (0.2 + 0.8 * hue[:, :1]) + 0.12 * hue
