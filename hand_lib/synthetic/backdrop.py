@@ -48,7 +48,8 @@ _FLOORS = torch.tensor([_PLANKS, _TILES, _CARPET, _CARPET, _PLANKS, _BOARD])
 _TABLES = torch.tensor([_BOARD, _BOARD, _PLANKS, _PAINT, _CLOTH, _CLOTH, _PLASTER, _PAINT])
 _THINGS = torch.tensor([_PAINT, _PAINT, _BOARD, _BOOKS, _BOOKS, _CLOTH, _LEAVES, _PLASTER])
 _WOODY = torch.tensor([False, False, True, True, False, False, False, False, False, False])
-_EMISSION = 16  # column of a material's light of its own
+_EMISSION = 19  # column of a material's light of its own
+_ENDLESS = 1e6  # mm, cells of what has none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class Room:
         dim: ``(B,)`` how much light of the hand's place gets to what is far.
         count: ``(B,)`` int64, how many things stand there. where: ``(B, 6, 3)`` numbers in [0, 1) that place them,
             half ``(B, 6, 3)`` mm half their sizes; flat ``(B, 6)`` bool: hangs on the wall; ragged ``(B, 6)``: leaves.
-        material: ``(B, 11, 18)`` colours and pattern of walls, floor, back wall, ceiling, table and things.
+        material: ``(B, 11, 20)`` colours and pattern of walls, floor, back wall, ceiling, table and things.
         limb_count: ``(B,)`` int64. limbs: ``(B, 2, 8)`` numbers in [0, 1) of each bare limb in the background.
         key: ``(B,)`` int64 of the patterns' random cells.
     """
@@ -108,7 +109,9 @@ def _turn(pitch: Tensor, roll: Tensor, yaw: Tensor) -> Tensor:
 
 
 def _material(draws: Draws, choice: Tensor, contrast: Tensor, *, wall: bool = False) -> Tensor:
-    """(B, 18): two colours, the pattern, the scale, an offset, light of its own (none); walls are pale."""
+    """(B, 20), walls are pale: two colours; cells' sizes along u and v and one over them; texels of grain a mm along u
+    and v; shift of each second row, how much cells differ, depth of lines, strength of grain and of mottling; texels of
+    mottling a mm, an offset, light of its own (none)."""
     kind = choice[(draws.unit(1)[:, 0] * len(choice)).long()]
     u = draws.unit(8)
     # Walls, floors and tables are seldom dark or strong in colour; wood is brown to grey.
@@ -123,9 +126,11 @@ def _material(draws: Draws, choice: Tensor, contrast: Tensor, *, wall: bool = Fa
     pattern = _MATERIALS[kind] * torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
     relief = _MATERIALS[kind] * torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0]) * contrast[:, None]
     scale = 0.7 + 0.9 * u[:, 5:6]
-    pattern[:, :2] *= scale
-    zero = torch.zeros(len(kind), 1)
-    return torch.cat([color, second, pattern + relief, scale, 500.0 * u[:, 6:7], zero, zero], 1)
+    pattern = pattern + relief
+    size = torch.where(pattern[:, :2] > 0, pattern[:, :2] * scale, _ENDLESS)
+    grain = 0.8 * torch.cat([scale / pattern[:, 6:7].clamp(min=0.1), scale], 1)
+    rest = [pattern[:, 2:6], pattern[:, 7:], 0.11 * scale, 500.0 * u[:, 6:7], torch.zeros(len(kind), 1)]
+    return torch.cat([color, second, size, 1.0 / size, grain, *rest], 1)
 
 
 def sample_room(
@@ -169,7 +174,7 @@ def sample_room(
     sky = to_linear(torch.stack([0.55 + 0.4 * u[:, 0], 0.68 + 0.27 * u[:, 0], 0.85 + 0.1 * u[:, 1]], 1))
     for row in (_SIDES, _BACK, _CEILING):
         material[:, row, :3] = torch.where(open_air[:, None], sky, material[:, row, :3])
-        material[:, row, 6:14] = torch.where(open_air[:, None], 0.0, material[:, row, 6:14])
+        material[:, row, 13:17] = torch.where(open_air[:, None], 0.0, material[:, row, 13:17])
         material[:, row, _EMISSION] = torch.where(open_air, 0.9 + u[:, 2], 0.0)
     leaves = torch.stack([_material(draws, torch.tensor([_LEAVES]), contrast.clamp(min=0.7)) for _ in range(3)], 1)
     for row in [_FLOOR, *range(_SHAPES, _SURFACES)]:
@@ -227,7 +232,7 @@ def paint(
     v = ((grid - K[:, 1:2, 2]) / K[:, 1:2, 1])[:, :, None].expand(batch, size, size).reshape(batch, -1)
     r = room.rotation[..., None]
     ray = [r[:, i, 0] * u + r[:, i, 1] * v + r[:, i, 2] for i in range(3)]
-    ray = [torch.where(c.abs() < 1e-5, 1e-5, c) for c in ray]
+    ray = [c + 1.7e-6 for c in ray]  # never zero, but for a chance in millions
     inverse = [1.0 / c for c in ray]
 
     # The room's own walls: the way out of a box. The wall behind the hand, and the table below it, are where it says.
@@ -240,20 +245,19 @@ def paint(
     out = [torch.where(c > 0, high[:, i : i + 1], low[:, i : i + 1]) * inverse[i] for i, c in enumerate(ray)]
     t = torch.minimum(torch.minimum(out[0], out[1]), out[2])
     axis = torch.where(out[0] <= t, 0, torch.where(out[1] <= t, 1, 2)).to(torch.int32)
-    kind = torch.where((axis == 1) & (ray[1] < 0), _CEILING, axis)
+    face = 3 * torch.where((axis == 1) & (ray[1] < 0), _CEILING, axis) + axis  # 3 · row of the materials + axis
 
     def put(rows: Tensor, middle: Tensor, half: Tensor, row: int, ragged: Tensor | None) -> None:
         """Draw boxes, given their middles and half sizes (N, 3), into pictures ``rows``."""
-        nonlocal t, axis, kind
-        enter, leave = [], []
+        distance, enter, leave = t.index_select(0, rows), [], []
         for i in range(3):
-            over = inverse[i] if len(rows) == batch else inverse[i][rows]
+            over = inverse[i].index_select(0, rows)
             a, b = (middle[:, i, None] - half[:, i, None]) * over, (middle[:, i, None] + half[:, i, None]) * over
             enter.append(torch.minimum(a, b))
             leave.append(torch.maximum(a, b))
         first = torch.maximum(torch.maximum(enter[0], enter[1]), enter[2])
         last = torch.minimum(torch.minimum(leave[0], leave[1]), leave[2])
-        seen = (first < last) & (first > 1.0) & (first < t[rows])
+        seen = (first < last) & (first > 1.0) & (first < distance)
         if ragged is not None:
             leafy = torch.nonzero(ragged > -1)[:, 0]
             if len(leafy):
@@ -263,10 +267,9 @@ def paint(
                     SMOOTH, texel(q * 0.3, p * 0.3)
                 )
                 seen[leafy] &= holes > ragged[leafy, None]
-        side = torch.where(enter[0] >= first, 0, torch.where(enter[1] >= first, 1, 2)).to(torch.int32)
-        t[rows] = torch.where(seen, first, t[rows])
-        axis[rows] = torch.where(seen, side, axis[rows])
-        kind[rows] = torch.where(seen, row, kind[rows])
+        side = 3 * row + 2 - (enter[1] >= first).int() - 2 * (enter[0] >= first).int()
+        t.index_copy_(0, rows, torch.where(seen, first, distance))
+        face.index_copy_(0, rows, torch.where(seen, side, face.index_select(0, rows)))
 
     middle_of_hand = rotate(room.rotation, place[..., None])[..., 0]
     tables = torch.nonzero(at_table)[:, 0]
@@ -295,10 +298,13 @@ def paint(
 
     # Material. Patterns lie along the two axes of a face.
     image = torch.arange(batch, device=device, dtype=torch.int32)[:, None]
-    material = spread(room.material.flatten(0, 1), (image * _SURFACES + kind).view(-1))
-    material = material.view(-1, batch, size * size)
-    first_color, second_color = material[:3], material[3:6]
-    cell_u, cell_v, stagger, vary, line, fine, stretch, coarse, scale, offset, emission = material[6:17]
+    row = torch.div(face, 3, rounding_mode="floor")
+    axis = face - 3 * row
+    material = spread(room.material.flatten(0, 1), (image * _SURFACES + row).view(-1)).view(-1, batch, size * size)
+    first_color, second_color, pattern = material[:3], material[3:6], material[6:]
+    cell_u, cell_v, over_u, over_v, grain_u, grain_v, stagger, vary, line, fine, coarse, wide, offset, emission = (
+        pattern
+    )
     p = [c * t for c in ray]
     at_side, level = axis == 0, axis == 1
 
@@ -306,64 +312,65 @@ def paint(
         """Of three values for each pixel, that of its face's axis."""
         return torch.where(at_side, x, torch.where(level, y, z))
 
-    pu, pv = torch.where(at_side, p[2], p[0]), torch.where(level, p[2], p[1])
-    footprint = t / K[:, :1, 0]  # mm on a face across the ray
-    has_u, has_v = cell_u > 0, cell_v > 0
-    row_number = torch.where(has_v, (pv + offset) / cell_v.clamp(min=1.0), 0.5)
-    row_floor = row_number.floor()
-    column = torch.where(has_u, (pu + offset) / cell_u.clamp(min=1.0) + stagger * row_floor, 0.5)
-    column_floor = column.floor()
-    cell = mixed(
-        column_floor.to(torch.int32) * 747796405
-        + row_floor.to(torch.int32) * 277803737
-        + room.key[:, None].to(torch.int32)
-    )
-    chosen = cell.float() * (1.0 / 2**31)
-    in_u, in_v = (column - column_floor - 0.5).abs(), (row_number - row_floor - 0.5).abs()
+    pu = torch.where(at_side, p[2], p[0]) + offset
+    pv = torch.where(level, p[2], p[1]) + offset
+    footprint = t * (1.0 / K[:, :1, 0])  # mm on a face across the ray
+    in_v = pv * over_v + 0.5
+    row_floor = in_v.floor()
+    in_u = pu * over_u + (stagger * row_floor + 0.5)
+    column_floor = in_u.floor()
+    cell = column_floor.to(torch.int32) * 747796405 + row_floor.to(torch.int32) * 277803737
+    chosen = mixed(cell + room.key[:, None].to(torch.int32)).float() * (1.0 / 2**31)
     border = torch.minimum(
-        (0.5 - in_u) * cell_u.clamp(min=1e-3) + 1e4 * ~has_u, (0.5 - in_v) * cell_v.clamp(min=1e-3) + 1e4 * ~has_v
+        (0.5 - (in_u - column_floor - 0.5).abs()) * cell_u, (0.5 - (in_v - row_floor - 0.5).abs()) * cell_v
     )
     blur = 1.5 + 0.7 * footprint
     joint = line * soft_step(-border, -1.5, blur) * (4.0 / blur).clamp(max=1.0)
-    number = texel(pu * (0.8 * scale) / stretch.clamp(min=0.1) + offset, pv * (0.8 * scale) + 100.0 * chosen)
-    grain = fine * sheet_at(FINE, number) / (1.0 + 0.08 * footprint)
-    clouds = coarse * sheet_at(SMOOTH, texel(pu * (0.11 * scale), pv * (0.11 * scale) + offset))
+    grain = fine * sheet_at(FINE, texel(pu * grain_u, pv * grain_v + 100.0 * chosen)) / (1.0 + 0.08 * footprint)
+    clouds = coarse * sheet_at(SMOOTH, texel(pu * wide, pv * wide))
     bright = ((1.0 + grain + clouds) * (1.0 - joint)).clamp(min=0.08)
     mix = (vary * chosen + (0.5 * clouds).clamp(0, 0.5)).clamp(max=1.0)
 
     # Light: the main lamp at its own distance, the second one, and the room's, darker in corners.
-    axis_sign = torch.where(by_axis(*ray) > 0, -1.0, 1.0)  # faces look at the camera
+    ahead = (by_axis(*ray) > 0).int()  # whether the face's normal, which looks at the camera, is against its axis
+    axis_sign = 1.0 - 2.0 * ahead
     lamp = middle_of_hand + rotate(room.rotation, lamps.key[..., None])[..., 0] * lamps.reach[:, None]
     to_lamp = [lamp[:, i, None] - p[i] for i in range(3)]
     square = to_lamp[0] * to_lamp[0] + to_lamp[1] * to_lamp[1] + to_lamp[2] * to_lamp[2]
     near = square.clamp(min=1.0).rsqrt()
     direct = (by_axis(*to_lamp) * axis_sign * near).clamp(min=0)
     direct = direct * ((lamps.reach[:, None] * near) ** 2).clamp(max=2.0)
-    fill_dir = rotate(room.rotation, lamps.fill_dir[..., None])
-    fill = (by_axis(*fill_dir.unbind(1)) * axis_sign).clamp(min=0)
-    upward = torch.where(level, 0.5 - 0.5 * axis_sign, 0.5)
     to_floor, to_back = high[:, 1:2] - p[1], high[:, 2:] - p[2]
     corner = by_axis(torch.minimum(to_floor, to_back), to_back, to_floor).clamp(min=0)
-    open_ = 1.0 - 0.45 * torch.exp(-corner / 220.0)
+    open_ = 1.0 - 0.45 * torch.exp(corner * (-1 / 220.0))
     beside = torch.nonzero(room.kind > 0)[:, 0]
     if len(beside):
-        depth = t[beside]
-        points = torch.stack([u[beside] * depth, v[beside] * depth, depth])
+        depth = t.index_select(0, beside)
+        points = torch.stack([u.index_select(0, beside) * depth, v.index_select(0, beside) * depth, depth])
         lit, sky = shadows.cast(beside, points, lamps.size[beside])
         direct[beside] *= lit
         open_[beside] *= sky
     # What is far from the hand has its own share of light.
-    share = room.dim[:, None] + (1.0 - room.dim[:, None]) * torch.exp(-((t - place[:, 2:]) / 600.0).clamp(min=0))
+    near_hand = (1.0 - (t - place[:, 2:]) * (1 / 1200.0)).clamp(0, 1)
+    share = room.dim[:, None] + (1.0 - room.dim[:, None]) * near_hand
+    direct, open_ = direct * share, open_ * share
+    even = spread(_even_light(room, lamps).flatten(0, 1), (image * 6 + 2 * axis + ahead).view(-1))
     channels = []
-    for c in range(3):
-        ambient = lamps.ground[:, c, None] + upward * (lamps.sky - lamps.ground)[:, c, None]
-        light = lamps.key_color[:, c, None] * direct + lamps.fill_color[:, c, None] * fill * open_ + ambient * open_
+    for c, light in enumerate(even.view(3, batch, -1)):
         albedo = (first_color[c] + mix * (second_color[c] - first_color[c])) * bright
-        channels.append(albedo * (light * share + emission))
+        channels.append(albedo * (lamps.key_color[:, c, None] * direct + light * open_ + emission))
     picture = torch.stack(channels, 1).view(batch, 3, size, size)
     depth = t.view(batch, size, size)
     _paint_limbs(picture, depth, room, lamps, place)
     return picture, depth
+
+
+def _even_light(room: Room, lamps: Lamps) -> Tensor:
+    """(B, 6, 3) linear RGB: light of the second lamp and of the room on faces that look along +x, −x, +y, … −z."""
+    fill = rotate(room.rotation, lamps.fill_dir[..., None])[..., 0]
+    fill = torch.stack([fill, -fill], 2).flatten(1).clamp(min=0)[..., None]  # (B, 6, 1)
+    up = torch.tensor([0.5, 0.5, 0.0, 1.0, 0.5, 0.5], device=fill.device)[:, None]
+    return lamps.fill_color[:, None] * fill + lamps.ground[:, None] + up * (lamps.sky - lamps.ground)[:, None]
 
 
 def _paint_limbs(picture: Tensor, depth: Tensor, room: Room, lamps: Lamps, place: Tensor) -> None:

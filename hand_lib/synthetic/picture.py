@@ -389,7 +389,7 @@ def _background(scene: SceneParameters, shadows: Shadows, K: Tensor, reach: Tens
     picture, depth = paint(scene.room, scene.lamps, shadows, K=small, place=scene.place, reach=reach, size=coarse)
     # A thin lens that is in focus at the hand.
     width = (1.0 - scene.place[:, 2, None, None] / depth).abs() * (scene.lens.aperture * coarse)[:, None, None]
-    picture = defocus(picture, width)
+    picture = defocus(picture, width.clamp(min=1.2) if coarse < size else width)  # no stairs when enlarged
     if coarse < size:
         picture = torch.nn.functional.interpolate(picture, size=(size, size), mode="bilinear")
     return picture

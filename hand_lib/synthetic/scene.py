@@ -56,7 +56,7 @@ class SceneConfig:
     distance: tuple[float, float] = (350.0, 700.0)
     surface: float = 0.5
     outdoors: float = 0.0
-    shapes: tuple[int, int] = (1, 6)
+    shapes: tuple[int, int] = (1, 5)
     limbs: float = 0.15
     clutter: tuple[float, float] = (0.3, 1.2)
     sleeve: float = 0.5
