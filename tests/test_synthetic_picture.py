@@ -126,8 +126,8 @@ def test_seeds_and_splits_differ():
 
 def test_backgrounds_of_the_splits_are_disjoint():
     scenes = [sample_scenes(0, split, range(200), WIDE) for split in SPLITS]
-    keys = [set(s.noise_key.tolist()) for s in scenes]
-    colours = [{tuple(row) for row in s.background.tolist()} for s in scenes]
+    keys = [set(s.lens.noise_key.tolist()) for s in scenes]
+    colours = [{tuple(row) for row in s.room.material[:, :5, :6].flatten(0, 1).tolist()} for s in scenes]
     for one, two in itertools.combinations(range(len(SPLITS)), 2):
         assert not colours[one] & colours[two]
         assert len(keys[one] & keys[two]) <= 1  # 24 bits: a chance meeting is possible, with another background

@@ -35,14 +35,15 @@ from hand_lib.synthetic.draws import SPLITS
 from hand_lib.synthetic.hands import HandParameters, sample_hands
 from hand_lib.synthetic.picture import PosedHands, pose_hand, render, render_scene
 from hand_lib.synthetic.renderer import barycentric, rasterise
-from hand_lib.synthetic.scene import EASY, WIDE, SceneConfig, SceneParameters, sample_scenes
+from hand_lib.synthetic.scene import EASY, OTHER_LOOK, WIDE, SceneConfig, SceneParameters, sample_scenes
 from hand_lib.synthetic.surface import HandSurface, hand_surface, pose_surface
 
-DATA_VERSION = "2"
+DATA_VERSION = "3"
 
 __all__ = [
     "DATA_VERSION",
     "EASY",
+    "OTHER_LOOK",
     "SPLITS",
     "WIDE",
     "HandParameters",

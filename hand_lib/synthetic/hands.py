@@ -20,7 +20,7 @@ from hand_lib.synthetic.anatomy import (
 )
 from hand_lib.synthetic.contact import relax
 from hand_lib.synthetic.draws import Draws, check_split, uniform_numbers
-from hand_lib.synthetic.scene import Skin, _skins
+from hand_lib.synthetic.skin import Skin, sample_skins
 
 CHARACTERS = {"training": 800, "evaluation": 120}  # people; nobody is in both
 # Whose people and whose gestures a split shows.
@@ -106,7 +106,7 @@ def sample_hands(
     person = draws.integer(0, CHARACTERS[people] - 1)
     body = Draws(seed=seed, split=people, indices=[], stream="character", width=48)
     body.table = torch.from_numpy(np.array([_character(seed, people, int(p)) for p in person]).reshape(-1, 48)).float()
-    skin, shape = _skins(body), _shapes(body)
+    skin, shape = sample_skins(body), _shapes(body)
     right = ~draws.chance(left)
     return HandParameters(shape=shape, pose=_poses(draws, shape, split), skin=skin, right=right, character=person)
 

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
-from hand_lib.skeleton import TIPS
-from hand_lib.synthetic.anatomy import RADII, SEGMENTS, forward_kinematics, move, rotate
+from hand_lib.synthetic.anatomy import forward_kinematics, move, rotate
 from hand_lib.synthetic.annotation import CLASS_OF_CODE, OBJECT, OTHER, boxes, second_nearest, visible_joints
+from hand_lib.synthetic.backdrop import paint
+from hand_lib.synthetic.cloth import THICKNESS, cloth_at
 from hand_lib.synthetic.hands import HandParameters, sample_hands
-from hand_lib.synthetic.renderer import barycentric, crevice_shade, pierce, rasterise, rasterise_depth, soft_shadow
+from hand_lib.synthetic.lens import defocus, develop, motion_blur, soften
+from hand_lib.synthetic.light import Shadows, radiance_of
+from hand_lib.synthetic.objects import objects_of
+from hand_lib.synthetic.pixels import power, soft_step, spread
+from hand_lib.synthetic.renderer import barycentric, crevice_shade, pierce, rasterise
 from hand_lib.synthetic.scene import (
     WIDE,
     SceneConfig,
     SceneParameters,
-    Skin,
-    backgrounds,
-    hash_noise,
-    power,
     sample_scenes,
 )
-from hand_lib.synthetic.surface import FOREARM_PART, PALM_PART, HandSurface, cell_for, hand_surface, pose_surface
+from hand_lib.synthetic.skin import bumped, skin_at
+from hand_lib.synthetic.surface import (
+    FOREARM_PART,
+    NUM_PARTS,
+    cell_for,
+    frame_of_part,
+    hand_surface,
+    pose_surface,
+)
 from hand_lib.synthetic.views import clear_forearm
-
-_SLEEVE = 3.0  # mm of cloth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,207 +73,6 @@ def pose_hand(hands: HandParameters, *, cell: float = 4.0, iterations: int = 2) 
         faces=surface.faces,
         part=surface.part,
     )
-
-
-@lru_cache(maxsize=4)
-def _ellipsoid_mesh(device: str) -> tuple[Tensor, Tensor]:
-    """Angles (latitude, longitude) of a sphere's vertices, (2, 182), and faces, outwards anticlockwise."""
-    rings, around = 11, 18
-    latitude = torch.linspace(-torch.pi / 2, torch.pi / 2, rings)[1:-1]
-    longitude = torch.arange(around) * (2 * torch.pi / around)
-    grid = torch.stack(torch.meshgrid(latitude, longitude, indexing="ij")).flatten(1)
-    poles = torch.tensor([[-torch.pi / 2, torch.pi / 2], [0.0, 0.0]])
-    south, north = grid.shape[1], grid.shape[1] + 1
-    faces = []
-    for i in range(rings - 2):
-        for k in range(around):
-            a, b = i * around + k, i * around + (k + 1) % around
-            if i == 0:
-                faces.append((south, b, a))
-            if i == rings - 3:
-                faces.append((north, a, b))
-            else:
-                faces += [(a, b, b + around), (a, b + around, a + around)]
-    return torch.cat([grid, poles], 1).to(device), torch.tensor(faces, device=device)
-
-
-def _objects(scene: SceneParameters, rows: Tensor, joints: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Vertices (N, Vo, 3), normals and faces of the objects of pictures ``rows``, camera frame."""
-    angles, faces = _ellipsoid_mesh(str(rows.device))
-    latitude, longitude = angles
-
-    def signed(value: Tensor, exponent: Tensor) -> Tensor:
-        return value.sign() * power(value.abs() + 1e-7, exponent)
-
-    e1, e2 = scene.object_shape[rows, :1], scene.object_shape[rows, 1:]
-    flat, up = torch.cos(latitude).clamp(min=0), torch.sin(latitude)
-    cos, sin = torch.cos(longitude), torch.sin(longitude)
-    unit = torch.stack([signed(flat, e1) * signed(cos, e2), signed(flat, e1) * signed(sin, e2), signed(up, e1)], 2)
-    normal = torch.stack(
-        [signed(flat, 2 - e1) * signed(cos, 2 - e2), signed(flat, 2 - e1) * signed(sin, 2 - e2), signed(up, 2 - e1)], 2
-    )
-    proportion = scene.object_size[rows]
-    # Held: in the middle of palm and finger tips, as large as there is room; else between the hand and the camera.
-    joints = joints[rows]
-    palm = joints[:, [0, 1, 5, 9, 13, 17]].mean(1)
-    tips = joints[:, list(TIPS)].mean(1)
-    grasp = 0.5 * palm + 0.5 * tips
-    bones = torch.cat([joints[:, 1:], 0.5 * (joints[:, 1:] + joints[:, :-1])], 1)
-    room = (bones - grasp[:, None]).norm(dim=-1).amin(1) - 8.0
-    held = scene.object_held[rows] & (room > 9.0)
-    offset = scene.object_offset[rows]
-    middle = joints.mean(1)
-    front = middle + span[rows, None] * torch.stack(
-        [0.8 * (offset[:, 0] - 0.5), 0.8 * (offset[:, 1] - 0.5), -0.45 - 0.2 * offset[:, 2]], 1
-    )
-    longest = proportion.amax(1)
-    size = torch.where(held, room / longest, (0.07 + 0.10 * offset[:, 2]) * span[rows])
-    centre = torch.where(held[:, None], grasp, front)
-    scale = size[:, None] * proportion
-    rotation = scene.object_rotation[rows]
-    vertices = rotate(rotation, (unit * scale[:, None]).transpose(1, 2)).transpose(1, 2) + centre[:, None]
-    normal = rotate(rotation, (normal / scale[:, None]).transpose(1, 2)).transpose(1, 2)
-    return vertices, normal / normal.norm(dim=-1, keepdim=True).clamp(min=1e-9), faces
-
-
-def _step(value: Tensor, edge: float | Tensor, width: float | Tensor) -> Tensor:
-    """A soft step: 0 below the edge, 1 above it."""
-    return ((value - edge) / width + 0.5).clamp(0, 1)
-
-
-def _spread(table: Tensor, index: Tensor) -> Tensor:
-    """Rows of a table (N, C) at P indices, as C contiguous columns (C, P)."""
-    return table.t().contiguous().index_select(1, index)
-
-
-def _skin_colour(
-    surface: HandSurface, skin: Skin, owner: Tensor, part: Tensor, detail: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Albedo (3, P) and gloss (P,) of skin and nails at P points.
-
-    Args:
-        owner: (P,) row of ``skin``. part: (P,). detail: (8, P) resting place, palmar, grain, interpolated.
-    """
-    device = detail.device
-    px, py, pz = detail[0], detail[1], detail[2]
-    palmar = _step(detail[3], 0.5, 0.55)
-    # Per part: its resting frame, the length of its bone and the thickness of its end.
-    bone = torch.cat([SEGMENTS.flip(1).flatten(), torch.tensor([60.0, 60.0])]).to(device)
-    width = torch.cat([RADII[:, 1:].flip(1).flatten(), torch.tensor([40.0, 40.0])]).to(device)
-    turn = surface.part_rotation.transpose(1, 2)
-    table = torch.cat(
-        [turn.flatten(1), -(turn @ surface.part_origin[..., None])[..., 0], bone[:, None], width[:, None]], 1
-    )
-    t = _spread(table, part)
-    x, y, z = (t[3 * i] * px + t[3 * i + 1] * py + t[3 * i + 2] * pz + t[9 + i] for i in range(3))
-    bone, width = t[12], t[13]
-    finger, segment = part < PALM_PART, part % 3
-    end = finger & (segment == 0)
-    # Per person.
-    people = torch.cat(
-        [
-            skin.back,
-            skin.palm,
-            skin.nail,
-            skin.tone[:, None],
-            skin.mottle,
-            skin.gloss[:, None],
-            skin.nail_gloss[:, None],
-        ],
-        1,
-    )
-    people = _spread(people, owner)
-    back, palm, plate, tone, mottle, gloss, nail_gloss = people.split([3, 3, 3, 1, 4, 1, 1])
-    tone, gloss, nail_gloss = tone[0], gloss[0], nail_gloss[0]
-
-    # Mottling, more blood at finger tips and knuckles, darker knuckles.
-    patch = sum(field * weight for field, weight in zip(detail[4:], mottle, strict=True))
-    near_joint = torch.exp(-((y / 6.5) ** 2)) * finger
-    tip = _step(y, bone * 0.7, 9.0) * end
-    warmth = patch + 0.05 * tip + 0.04 * near_joint * (1 - tone)
-    dorsal = 1 - palmar
-    darker = 1.0 - (0.10 + 0.12 * tone) * near_joint * dorsal
-    # Creases: across the palmar side of the finger joints, wrinkles on the back of them, three lines in the palm.
-    crease = (y - torch.where(segment == 2, 0.45 * bone, 0.0)).abs()
-    crease = torch.where(segment == 0, crease, torch.minimum(crease, (y - bone).abs()))
-    wrinkled = torch.where(segment == 1, y, torch.where(segment == 2, y - bone, y * 1.6))
-    wrinkle = torch.exp(-((wrinkled / 4.0) ** 2)) * torch.cos(wrinkled * 2.6).clamp(min=0) ** 2
-    line = (torch.exp(-((crease / 0.75) ** 2)) * palmar + 0.55 * wrinkle * dorsal) * finger
-    life = (((px - 35.0) ** 2 + (py - 27.0) ** 2).sqrt() - 37.0).abs() + 99.0 * ((py < 4) | (py > 64) | (px > 30))
-    heart = (py - (62.6 + 0.45 * (px + 10) + 0.0125 * (px + 10) ** 2)).abs() * 0.9 + 99.0 * ((px > 11) | (px < -38))
-    head = (py - (52.0 + 0.5 * px - 0.004 * px * px)).abs() * 0.9 + 99.0 * ((px > 21) | (px < -23))
-    palm_line = torch.exp(-((torch.minimum(torch.minimum(life, heart), head) / 1.1) ** 2))
-    line = line + 0.6 * palm_line * palmar * ((part == PALM_PART) | (part == 2))
-    darker = darker * (1.0 - (0.30 + 0.22 * tone) * line)
-
-    # Nails: a rounded rectangle on the back of the last segment, with a rim and a pale edge.
-    nail_x, nail_y = x / (0.80 * width), (y - 0.85 * bone) / (0.36 * bone)
-    inside = 1.0 - (nail_x.square().square() + nail_y.square().square()).sqrt()
-    on_back = _step(-z, 0.17 * width, 0.2 * width) * end
-    nail = _step(inside, 0.0, 0.16) * on_back
-    darker = darker * (1 - 0.28 * torch.exp(-((inside / 0.12) ** 2)) * on_back)
-    white = 0.35 * _step(nail_y, 0.74, 0.12)
-    plate = plate + white * (plate.amax(0) * 1.15 - plate)
-
-    blush = torch.tensor([0.8, -0.9, -0.7], device=device)[:, None]
-    albedo = (back + palmar * (palm - back)) * (darker * (1.0 + 0.5 * patch)) * (1.0 + warmth * blush)
-    albedo = albedo + nail * (plate - albedo)
-    gloss = gloss + nail * (nail_gloss - gloss)
-    return albedo.clamp_(0.004, 0.95), gloss
-
-
-def _light(
-    scene: SceneParameters, image: Tensor, place: Tensor, normal: Tensor, albedo: Tensor, gloss: Tensor,
-    flesh: Tensor, shade: Tensor, lit: Tensor,
-) -> Tensor:  # fmt: skip
-    """Linear RGB (3, P) that leaves P points towards the camera; vectors and colours are (3, P)."""
-    lamps = torch.cat([scene.key, scene.key_color, scene.fill_dir, scene.fill_color, scene.sky, scene.ground], 1)
-    key, key_color, fill_dir, fill_color, sky, ground = _spread(lamps, image).split(3)
-
-    def dot(a: Tensor, b: Tensor) -> Tensor:
-        return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-    view = place * -(dot(place, place).rsqrt())
-    facing = dot(normal, key)
-    half = key + view
-    sharp = (dot(normal, half) * dot(half, half).rsqrt()).clamp_(min=0)
-    sharp8 = sharp.square().square().square()
-    highlight = 0.055 * sharp8 + 0.07 * sharp8.square().square() * sharp8
-    rim = (1 - dot(normal, view).clamp(0, 1)).square().square()
-    fill = dot(normal, fill_dir).clamp(min=0)
-    up = 0.5 - 0.5 * normal[1]
-    open_ = 1.0 - shade
-    # Shaded flesh is lit by flesh, and light bleeds through it past the terminator, red farthest: a wrapped cosine
-    # with one wrap a colour, and shadows and crevices that turn redder, not only darker.
-    soft_lit, soft_open = lit.sqrt(), open_.sqrt()
-    shine = gloss * (lit * (facing > 0) * highlight)
-    glance = 0.10 * gloss * rim * open_
-    direct = 0.55 + 0.45 * open_
-    channels = []
-    for c, (wrap, bleed) in enumerate(((0.30, 0.9), (0.14, 0.42), (0.10, 0.3))):
-        wrap, bleed = wrap * flesh, bleed * flesh
-        diffuse = ((facing + wrap) / (1 + wrap)).clamp_(min=0) * (lit + bleed * 0.7 * (soft_lit - lit)) * direct
-        ambient = (ground[c] + up * (sky[c] - ground[c])) * (open_ + 0.5 * bleed * (soft_open - open_))
-        light = key_color[c] * diffuse + fill_color[c] * (fill * open_) + ambient
-        channels.append(albedo[c] * light + shine * key_color[c] + glance * sky[c])
-    return torch.stack(channels)
-
-
-def _motion_blur(picture: Tensor, blur: Tensor) -> Tensor:
-    rows = torch.nonzero(blur.abs().sum(1) > 0)[:, 0]
-    if len(rows) == 0:
-        return picture
-    some, size = picture[rows], picture.shape[-1]
-    grid = (torch.arange(size, device=picture.device) + 0.5) / size * 2 - 1
-    base = torch.stack(torch.meshgrid(grid, grid, indexing="xy"), -1)
-    total = torch.zeros_like(some)
-    steps = torch.linspace(-0.5, 0.5, 7).tolist()
-    for t in steps:  # symmetric about the middle of the exposure, where the joints are annotated
-        grid = base + 2 * t * blur[rows, None, None]
-        total += torch.nn.functional.grid_sample(some, grid, padding_mode="border", align_corners=False)
-    picture = picture.clone()
-    picture[rows] = total / len(steps)
-    return picture
 
 
 def render_scene(
@@ -315,7 +120,7 @@ def render_scene(
     # The sleeve lies on the arm.
     from_wrist = -surface.vertices[:, 1]
     arm = surface.part == FOREARM_PART
-    lift = _SLEEVE * _step(from_wrist, scene.cuff[:, None].clamp(max=1e6), 6.0) * arm
+    lift = THICKNESS * soft_step(from_wrist, scene.cloth.cuff[:, None].clamp(max=1e6), 24.0) * arm
     points = points + lift[:, None] * normals
     camera = rotate(scene.rotation, points - middle[..., None]) + scene.place[..., None]  # (B, 3, V)
     normals = rotate(scene.rotation, normals)
@@ -335,6 +140,12 @@ def render_scene(
     K[:, 0, 0], K[:, 1, 1], K[:, 2, 2] = focal, focal, 1.0
     K[:, :2, 2] = centre
     uv = xyz[..., :2] / xyz[..., 2:] * focal[:, None, None] + centre[:, None]
+
+    # How far down and how far away the hand and what is seen of the arm reach, in the room's frame.
+    pixel = plane * focal[:, None, None] + centre[..., None]
+    in_room = rotate(scene.room.rotation, camera)
+    in_picture = ((pixel > -0.1 * size) & (pixel < 1.1 * size)).all(1)[:, None]
+    reach = torch.where(in_picture, in_room, -torch.inf).amax(2)
 
     # Bystanders' hands, behind.
     skin = hands.skin
@@ -363,6 +174,11 @@ def render_scene(
         )
         skin = everyone.skin
     number = len(camera)
+    # The turn of each part of each hand from its own frame to the camera's.
+    turns = _turned(scene.rotation, frames.rotation)
+    if len(other_rows):
+        turns = torch.cat([turns, _turned(rotation, other_frames.rotation)])
+    turns = turns[:, [frame_of_part(p) for p in range(NUM_PARTS)]].flatten(0, 1).flatten(1)
 
     def to_screen(points: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, V) to pixels of the fine grid (N, 2, V) and inverse depths (N, V), 0 for points too near."""
@@ -379,35 +195,22 @@ def render_scene(
     # One row for each vertex: where it is on the screen, and its normal.
     table = torch.cat([screen, inverse[:, None], normals], 1).transpose(1, 2).reshape(-1, 6)
     triangles = len(surface.faces)
-    object_rows = torch.nonzero(scene.has_object)[:, 0]
+    object_rows = torch.nonzero(scene.things.present)[:, 0]
     first_object = number * triangles
     if len(object_rows):
-        object_points, object_normals, object_faces = _objects(scene, object_rows, xyz, hand_size)
+        object_points, object_normals, object_faces = objects_of(
+            scene.things, object_rows, xyz, scene.rotation, hand_size
+        )
         object_screen, object_inverse = to_screen(object_points.transpose(1, 2), object_rows)
         rasterise(keys, object_screen, object_inverse, object_faces, object_rows, first_id=first_object)
         rows = torch.cat([object_screen, object_inverse[:, None], object_normals.transpose(1, 2)], 1)
         table = torch.cat([table, rows.transpose(1, 2).reshape(-1, 6)])
 
-    # Shadow map of this hand and its object, seen from the key light; w is the height towards the light.
+    # Shadow map of this hand and its object, seen from the key light.
     side = min(max(40, size // 2), 160)
-    toward = scene.key
-    helper = torch.tensor([[0.0, 1.0, 0.0]], device=device).expand(batch, 3)
-    across = torch.linalg.cross(helper, toward)
-    across = across / across.norm(dim=1, keepdim=True).clamp(min=1e-6)
-    down = torch.linalg.cross(-toward, across)
-    basis = torch.stack([across, down, toward], 1)  # (B, 3, 3): x, y, and −z of the light's own camera
-    middle_camera = scene.place[..., None]
-    light = rotate(basis, camera[:batch] - middle_camera)  # (B, 3, V)
-    low_l, high_l = light[:, :2, own].amin(2) - 12.0, light[:, :2, own].amax(2) + 12.0
-    texel = side / (high_l - low_l).amax(1)
-    light_xy = (light[:, :2] - low_l[..., None]) * texel[:, None, None]
-    shadows = torch.zeros(batch, side, side, device=device)
-    lift_w = 1000.0
-    rasterise_depth(shadows, light_xy, light[:, 2] + lift_w, surface.faces, picture_of[:batch])
+    shadows = Shadows(scene.lamps, scene.place, camera[:batch], surface.faces, own, side=side)
     if len(object_rows):
-        object_light = rotate(basis[object_rows], object_points.transpose(1, 2) - middle_camera[object_rows])
-        object_xy = (object_light[:, :2] - low_l[object_rows][..., None]) * texel[object_rows, None, None]
-        rasterise_depth(shadows, object_xy, object_light[:, 2] + lift_w, object_faces, object_rows)
+        shadows.add(object_points.transpose(1, 2), object_rows, object_faces)
 
     # Deferred shading, only where there is something. A pixel whose samples lie on one smooth piece of surface is
     # shaded once, in its middle; at edges every sample is shaded.
@@ -460,7 +263,7 @@ def render_scene(
     normal = weights[0] * corners[0][3:] + weights[1] * corners[1][3:] + weights[2] * corners[2][3:]
     length = normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2]
     normal = normal / length.clamp(min=1e-12).sqrt()  # (3, P)
-    per_image = _spread(torch.cat([focal[:, None], centre], 1), image)
+    per_image = spread(torch.cat([focal[:, None], centre], 1), image)
     place = torch.stack([(u - per_image[1]) * z / per_image[0], (v - per_image[2]) * z / per_image[0], z])  # (3, P)
 
     detail_table = torch.cat([surface.vertices, surface.palmar, surface.grain], 1).t().contiguous()
@@ -473,25 +276,28 @@ def render_scene(
     )
     part = surface.part.index_select(0, nearest)
     hand_owner = owner[hand_pixels]
-    colour, shine = _skin_colour(surface, skin, hand_owner, part, detail)
-    # Sleeves, on the arm behind the cuff. The bystander wears the same cloth.
     image_of_hand = image[hand_pixels]
-    cloth = torch.cat([scene.cuff[:, None].clamp(max=1e6), scene.weave, scene.cloth.flatten(1)], 1)
-    cuff, period, band, *cloth = _spread(cloth, image_of_hand)
-    up_arm = -detail[1]
-    arm_pixel = part == FOREARM_PART
-    sleeved = arm_pixel & (up_arm > cuff)
-    striped = torch.remainder(up_arm / period, 1.0) < band
-    cloth = torch.stack([torch.where(striped, b, a) for a, b in zip(cloth[:3], cloth[3:], strict=True)])
-    hem = torch.where(arm_pixel, 1.0 - 0.45 * torch.exp(-(((up_arm - cuff) / 2.0) ** 2)), 1.0)
-    colour = torch.where(sleeved, cloth, colour) * hem
-    shine = torch.where(sleeved, 0.0, shine)
-    flesh_hand = (~sleeved).float()
+    footprint = z[hand_pixels] / per_image[0][hand_pixels]
+    colour, shine, slope, flesh_hand = skin_at(surface, skin, hand_owner, part, detail, footprint)
+    # Sleeves, on the arm behind the cuff. The bystander wears the same cloth.
+    arm = torch.nonzero(part == FOREARM_PART)[:, 0]
+    sleeved, cloth, cloth_slope = cloth_at(
+        scene.cloth, image_of_hand[arm], detail[:3].index_select(1, arm), footprint[arm]
+    )
+    arm = arm[sleeved]
+    colour[:, arm], slope[:, arm] = cloth[:, sleeved], cloth_slope[:, sleeved]
+    shine[arm], flesh_hand[arm] = 0.0, 0.0
+    turn = spread(turns, hand_owner * NUM_PARTS + part)
+    slope = torch.stack(
+        [turn[3 * i] * slope[0] + turn[3 * i + 1] * slope[1] + turn[3 * i + 2] * slope[2] for i in range(3)]
+    )
+    smooth_normal, normal = normal, normal.clone()
+    normal[:, hand_pixels] = bumped(normal[:, hand_pixels], slope)
     code_hand = torch.where(hand_owner < batch, part + 1, OTHER)
     if len(object_rows):
-        albedo = _spread(scene.object_color, image)
+        albedo = spread(scene.things.color, image)
         albedo[:, hand_pixels] = colour
-        gloss = torch.full_like(z, 0.8)
+        gloss = spread(scene.things.gloss[:, None], image)[0]
         gloss[hand_pixels] = shine
         flesh = torch.zeros_like(z)
         flesh[hand_pixels] = flesh_hand
@@ -507,25 +313,16 @@ def render_scene(
     if thin > 1:
         crevice = torch.nn.functional.interpolate(crevice[:, None], size=(size, size), mode="bilinear")
     shade = 0.75 * crevice.view(-1).index_select(0, pixel)
-    # The camera's frame and the light's differ by a rotation: one affine map to texels and height for each picture.
-    to_light = torch.cat([basis[:, :2] * texel[:, None, None], basis[:, 2:]], 1)
-    shift = -(to_light @ middle_camera)[..., 0]
-    shift = shift + torch.cat([-low_l * texel[:, None], torch.full_like(texel[:, None], lift_w)], 1)
-    to_light = _spread(torch.cat([to_light.flatten(1), shift], 1), image)  # (12, P)
-    texel_u, texel_v, height = (
-        to_light[3 * i] * place[0] + to_light[3 * i + 1] * place[1] + to_light[3 * i + 2] * place[2] + to_light[9 + i]
-        for i in range(3)
-    )
-    lit = soft_shadow(shadows, image, texel_u, texel_v, height, bias=3.0, softness=5.0)
-    radiance = _light(scene, image, place, normal, albedo, gloss, flesh, shade, lit)  # (3, P)
+    lit = shadows.lit(image, place, smooth_normal, bias=2.0, softness=4.0)
+    radiance = radiance_of(scene.lamps, image, place, normal, albedo, gloss, flesh, shade, lit)  # (3, P)
 
-    # Exposure: half-way between a fixed one and one that would make every hand equally bright.
+    # Exposure: between a fixed one and one that would make every hand equally bright.
     luminance = 0.25 * radiance[0] + 0.6 * radiance[1] + 0.15 * radiance[2]
     mine = ((code > 0) & (code < OTHER)) * share
     total = torch.zeros(batch, 2, device=device, dtype=torch.float64)
     total.index_add_(0, image, torch.stack([luminance * mine, mine], 1).double())
     mean = (total[:, 0] / total[:, 1].clamp(min=1e-3)).float().clamp(min=0.01)
-    gain = scene.exposure * 0.30 / mean * power(mean / 0.30, 0.45)
+    gain = scene.lamps.exposure * 0.30 / mean * power(mean / 0.30, 0.60)
 
     shaded = torch.cat([radiance * (gain.index_select(0, image) * share), share[None]]).t()
     edges = torch.zeros(len(block), 4, device=device)
@@ -534,9 +331,10 @@ def render_scene(
     buffer[once] = shaded[: len(once)]
     buffer[edge] = sum(edges.view(-1, supersample**2, 4).unbind(1))
     buffer = buffer.view(batch, size, size, 4).permute(0, 3, 1, 2)
-    picture = backgrounds(scene, size) * (1.0 - buffer[:, 3:]) + buffer[:, :3]
-    picture = _motion_blur(picture, scene.blur)
-    picture = _develop(picture, scene)
+    behind = _background(scene, shadows, K, reach, size)
+    picture = behind * gain[:, None, None, None] * (1.0 - buffer[:, 3:]) + buffer[:, :3]
+    picture = motion_blur(soften(picture, scene.lens), scene.lens.motion)
+    picture = develop(picture, scene.lens)
 
     # Annotations: a pixel belongs to what covers it at least half.
     seen_w = 1.0 / z  # in the middle of the pixel, or of the sample
@@ -585,24 +383,36 @@ def render_scene(
     )
 
 
+def _background(scene: SceneParameters, shadows: Shadows, K: Tensor, reach: Tensor, size: int) -> Tensor:
+    """What is behind the hand, as sharp as the lens makes it: (B, 3, size, size) linear RGB.
+
+    Large pictures are painted at half their size, as what lies far behind the hand is seldom in focus.
+    """
+    coarse = size if size < 128 else size // 2
+    scale = torch.tensor([coarse / size, coarse / size, 1.0], device=K.device)
+    shift = torch.tensor([0.5, 0.5, 0.0], device=K.device)
+    small = K * scale[:, None]
+    small[:, :, 2] += (scale - 1.0) * shift * torch.tensor([1.0, 1.0, 0.0], device=K.device)
+    picture, depth = paint(scene.room, scene.lamps, shadows, K=small, place=scene.place, reach=reach, size=coarse)
+    # A thin lens that is in focus at the hand.
+    width = (1.0 - scene.place[:, 2, None, None] / depth).abs() * (scene.lens.aperture * coarse)[:, None, None]
+    picture = defocus(picture, width.clamp(min=1.2) if coarse < size else width)  # no stairs when enlarged
+    if coarse < size:
+        picture = torch.nn.functional.interpolate(picture, size=(size, size), mode="bilinear")
+    return picture
+
+
+def _turned(rotation: Tensor, frames: Tensor) -> Tensor:
+    """Frames (B, F, 3, 3) turned by rotations (B, 3, 3)."""
+    count = frames.shape[1]
+    turned = rotate(rotation, frames.transpose(1, 2).flatten(2))  # (B, 3, 3F)
+    return turned.unflatten(2, (count, 3)).transpose(1, 2)
+
+
 def _concat(a, b):
     if isinstance(a, Tensor):
         return torch.cat([a, b])
     return type(a)(**{name: torch.cat([getattr(a, name), getattr(b, name)]) for name in a.__dataclass_fields__})
-
-
-def _develop(picture: Tensor, scene: SceneParameters) -> Tensor:
-    """Linear light to 8-bit sRGB, with a film-like shoulder and the sensor's noise."""
-    batch, _, size, _ = picture.shape
-    picture = torch.exp(torch.log((1.0 - torch.exp(-1.35 * picture)).clamp_(min=1e-5)).mul_(1 / 2.2))
-    bits = hash_noise(scene.noise_key, size * size, salt=101)
-    more = hash_noise(scene.noise_key, size * size, salt=102)
-    # Three ten-bit numbers from each hash; the sum of two is triangular with variance 1/6.
-    noise = torch.stack([((bits >> s) & 1023) + ((more >> s) & 1023) for s in (0, 10, 20)], 1).float()
-    noise = (noise / 1024.0 - 1.0) * 6**0.5
-    strength = scene.noise[:, None, None, None] * (1.25 - 0.5 * picture)
-    picture = picture + strength * noise.view(batch, 3, size, size)
-    return (picture * 255.0).round_().clamp_(0, 255).to(torch.uint8)
 
 
 _BLOCK = 512  # pictures whose parameters are drawn at once
@@ -612,7 +422,7 @@ def _chunk(size: int, device: torch.device | str) -> int:
     """Pictures rendered at once: few enough to stay in a CPU's caches, many enough to fill a GPU."""
     if torch.device(device).type != "cpu":
         return max(1, (1 << 23) // (size * size))
-    return max(2, min(64, (1 << 18) // (size * size)))
+    return max(2, min(64, (1 << 19) // (size * size)))
 
 
 def render(

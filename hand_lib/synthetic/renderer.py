@@ -226,7 +226,7 @@ def pierce(points: Tensor, point_w: Tensor, xy: Tensor, w: Tensor, faces: Tensor
 
 
 def soft_shadow(buffer: Tensor, image: Tensor, x: Tensor, y: Tensor, w: Tensor, *, bias: float, softness: float):
-    """Light that reaches points, by four comparisons with a shadow map, blended by distance to its texels.
+    """Light that reaches points, by nine comparisons with a shadow map, weighed by a quadratic spline's weights.
 
     Args:
         buffer: ``(B, S, S)`` height towards the light of the nearest surface to it (mm), 0 where there is none.
@@ -239,21 +239,22 @@ def soft_shadow(buffer: Tensor, image: Tensor, x: Tensor, y: Tensor, w: Tensor, 
     """
     size = buffer.shape[-1]
     outside = (x < 0) | (y < 0) | (x > size - 1) | (y > size - 1)
-    x, y = x.clamp(0, size - 1.001), y.clamp(0, size - 1.001)
-    x0, y0 = torch.floor(x), torch.floor(y)
-    fx, fy = x - x0, y - y0
+    x, y = x.clamp(1, size - 2), y.clamp(1, size - 2)
+    x0, y0 = torch.floor(x + 0.5), torch.floor(y + 0.5)
+    fx, fy = x - x0, y - y0  # −0.5 to 0.5 from the middle texel
     base = image * (size * size) + y0.long() * size + x0.long()
     flat = buffer.view(-1)
-    w = w + bias
-    lit = torch.zeros_like(w)
-    for offset, share in (
-        (0, (1 - fx) * (1 - fy)),
-        (1, fx * (1 - fy)),
-        (size, (1 - fx) * fy),
-        (size + 1, fx * fy),
-    ):
-        lit = lit + share * (1.0 - ((flat.index_select(0, base + offset) - w) / softness).clamp_(0, 1))
-    return torch.where(outside, 1.0, lit)
+    w = (w + bias) * (1.0 / softness)
+    shares_x = (0.5 * (0.5 - fx) ** 2, 0.75 - fx * fx, 0.5 * (0.5 + fx) ** 2)
+    shares_y = (0.5 * (0.5 - fy) ** 2, 0.75 - fy * fy, 0.5 * (0.5 + fy) ** 2)
+    shade = torch.zeros_like(w)
+    for j, share_y in enumerate(shares_y):
+        row = torch.zeros_like(w)
+        for i, share_x in enumerate(shares_x):
+            height = flat.index_select(0, base + ((j - 1) * size + i - 1))
+            row += share_x * (height * (1.0 / softness) - w).clamp_(0, 1)
+        shade += share_y * row
+    return torch.where(outside, 1.0, (1.0 - shade).clamp_(min=0))
 
 
 def crevice_shade(depth: Tensor, *, radius: int, reach: float) -> Tensor:
@@ -270,9 +271,10 @@ def crevice_shade(depth: Tensor, *, radius: int, reach: float) -> Tensor:
     drawn = torch.isfinite(depth)
     z = torch.where(drawn, depth, torch.zeros_like(depth))
     stack = torch.stack([z, drawn.to(z.dtype)], dim=1)
-    k = 2 * radius + 1
-    pool = torch.nn.functional.avg_pool2d
-    stack = pool(pool(stack, (k, 1), 1, (radius, 0)), (1, k), 1, (0, radius))
+    height, width = depth.shape[1:]
+    wide = torch.nn.functional.pad(stack, (radius,) * 4)
+    wide = sum(wide[:, :, i : i + height] for i in range(2 * radius + 1))
+    stack = sum(wide[..., i : i + width] for i in range(2 * radius + 1)) / (2 * radius + 1) ** 2
     # Where nothing was drawn counts as being just as deep as the pixel: open, neither shading nor lifting.
     behind = depth * stack[:, 1] - stack[:, 0]
     return torch.where(drawn, (behind / reach).clamp(0, 1), torch.zeros_like(depth))

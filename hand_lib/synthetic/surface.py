@@ -217,7 +217,7 @@ def _distances(points: Tensor, a: Tensor, b: Tensor, ra: Tensor, rb: Tensor) -> 
     return (points[:, None] - a - t[..., None] * axis).norm(dim=-1) - (ra + t * (rb - ra))
 
 
-def _frame_of_part(part: int) -> int:
+def frame_of_part(part: int) -> int:
     if part == PALM_PART:
         return 0
     if part == FOREARM_PART:
@@ -415,10 +415,10 @@ def _make_surface(cell: float) -> HandSurface:
     w = w / w.sum(1, keepdim=True)
 
     # How far the skin looks to the palmar side of its own part: 1 pads and palm, 0 back of the hand.
-    frame_of_part = torch.tensor([_frame_of_part(p) for p in range(NUM_PARTS)])
+    frame_of = torch.tensor([frame_of_part(p) for p in range(NUM_PARTS)])
     points = vertices.clone().requires_grad_(True)
     (normal,) = torch.autograd.grad(field(points)[0].sum(), points)
-    outward = (normal / normal.norm(dim=1, keepdim=True) * rotation[frame_of_part[part], :, 2]).sum(1)
+    outward = (normal / normal.norm(dim=1, keepdim=True) * rotation[frame_of[part], :, 2]).sum(1)
     palmar = torch.sigmoid(5.0 * outward)[:, None]
     for _ in range(3):
         palmar = 0.5 * palmar + 0.5 * neighbour_mean(palmar)
@@ -452,8 +452,8 @@ def _make_surface(cell: float) -> HandSurface:
         radius=radius,
         chain=torch.cat([chain, chain]),
         palmar=palmar.detach(),
-        part_rotation=rotation[frame_of_part],
-        part_origin=origin[frame_of_part],
+        part_rotation=rotation[frame_of],
+        part_origin=origin[frame_of],
         grain=grain,
         open_end=open_end,
         rest_rotation=rotation,
