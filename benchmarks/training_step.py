@@ -2,9 +2,9 @@
 
     python benchmarks/training_step.py [--rows multihead refine-hdr …] [--device cuda]
 
-Both sides train on the same batch, in the same process and in turns, as :func:`hand_lib.training.train` does it: same
-engine, precision, memory order and optimiser. Beside them runs what makes a batch (gathering, cropping, augmenting),
-and each row is told which part of its time that takes: in the training loop the two follow each other.
+Both sides train on the same batch, in the same process and in turns, as :func:`hand_lib.training.loop.train` does it:
+same engine, precision, memory order and optimiser. Beside them runs what makes a batch (gathering, cropping,
+augmenting), and each row is told which part of its time that takes: in the training loop the two follow each other.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from hand_lib import experiments, training
 from hand_lib.errors import HandLibError
 from hand_lib.models.counting import count
 from hand_lib.models.network import HandPoseNet
-from hand_lib.models.rows import NetworkSize
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import NUM_JOINTS
 from hand_lib.synthetic import render
+from hand_lib.training import TrainingConfig
 
 BARE = "bare backbone"
 DATA = "data"
@@ -43,7 +44,7 @@ class Settings:
         network: size of every row's network, and of the bare backbone.
         batch_size: pictures a step.
         render_size: side of the pictures that the crops are cut from, in pixels.
-        precision: as in :class:`hand_lib.training.TrainingConfig`.
+        precision: as in :class:`hand_lib.training.config.TrainingConfig`.
         hands: rendered hands that the batches are drawn from.
     """
 
@@ -81,13 +82,10 @@ def check_backbones(model: HandPoseNet, bare: HandPoseNet, images: Tensor) -> No
 
 
 def training_step(
-    model: HandPoseNet, images: Tensor, targets: Tensor, *, fabric: Any, learning_rate: float
+    model: HandPoseNet, images: Tensor, targets: Tensor, *, fabric: Any, config: TrainingConfig
 ) -> Callable[[], Tensor]:
-    """One step of :func:`hand_lib.training.train` on a batch that stays the same; gives each stage's loss."""
-    device = fabric.device
-    model = model.train()
-    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=device.type in ("cpu", "cuda"))
-    network, stepper = fabric.setup(training.AllStages(model), optimiser)
+    """One step of :func:`hand_lib.training.loop.train` on a batch that stays the same; gives each stage's loss."""
+    network, stepper, _ = training.set_up(fabric, model, config)
     return lambda: training.training_step(fabric, network, stepper, images, targets)
 
 
@@ -122,8 +120,7 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
         check_backbones(model, bare, images[:2])
     macs = {name: count(model, config.image_size).macs for name, model in models.items()}
     steps = {
-        name: training_step(model, images, targets, fabric=fabric, learning_rate=config.learning_rate)
-        for name, model in models.items()
+        name: training_step(model, images, targets, fabric=fabric, config=config) for name, model in models.items()
     }
 
     numbers = itertools.count(1)  # every batch is another one

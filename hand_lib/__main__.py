@@ -9,17 +9,26 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from hand_lib.errors import HandLibError, Stopped, choose
+from hand_lib.errors import HandLibError, Stopped, choose, printable, stop_signals
 
 Command = Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """One line for what cannot be parsed, like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise HandLibError(f"{message} (see {self.prog} --help)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,10 +71,7 @@ class _Signals:
 
     def __enter__(self) -> _Signals:
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                number = getattr(signal, name, None)
-                if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._handle)
+            self._before = {number: signal.signal(number, self._handle) for number in stop_signals()}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,7 +98,7 @@ def _say_stopped(number: int, message: str = "") -> int:
 
 def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of all commands. ``book`` declares its own arguments, and is loaded only when it is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m hand_lib", description="3D hand pose, row by row.")
+    parser = Parser(prog="python -m hand_lib", description="3D hand pose, row by row.")
     parser.add_argument("--version", action="version", version=_versions())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
@@ -111,7 +117,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     missing = "all that the profile's records lack, in order; several processes may share it"
     train.add_argument("--missing", action="store_true", help=missing)
     _add_which(train)
-    train.add_argument("--seed", type=int, nargs="+", default=[0], help="one or more (default: 0)")
+    train.add_argument("--seed", type=int, nargs="+", help="one or more (default: 0)")
     train.add_argument("--backbone", help="resnet18 to resnet152 (default: the profile's)")
     train.add_argument("--imagenet", action="store_true", help="start the backbone from ImageNet's weights")
     train.add_argument("--budget", type=float, metavar="SECONDS", help="stop cleanly after so long; run again to go on")
@@ -120,7 +126,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     evaluate = add("evaluate", evaluate_run, "measure a trained row or a checkpoint file on held-out hands")
     evaluate.add_argument("what", metavar="ROW|CHECKPOINT", help="a row that was trained, or a .safetensors file")
     _add_which(evaluate, default=None)
-    evaluate.add_argument("--seed", type=int, default=0, help="of the row's run (default: 0)")
+    evaluate.add_argument("--seed", type=int, help="of the row's run (default: 0)")
     evaluate.add_argument("--backbone", help="of the row's run (default: the profile's)")
     evaluate.add_argument("--imagenet", action="store_true", help="the row's run that started from ImageNet's weights")
     evaluate.add_argument("--json", action="store_true", help="all metrics")
@@ -202,22 +208,30 @@ def train_rows(args: argparse.Namespace) -> int:
     profile = experiments.get_profile(args.profile)
     if args.missing == bool(args.rows):
         raise HandLibError(f"name rows to train, or --missing: rows are {', '.join(ROWS)}")
-    if args.budget is not None and args.budget <= 0:
-        raise HandLibError(f"--budget {args.budget:g} leaves no time: give seconds above 0")
+    if args.budget is not None and not 0 < args.budget < math.inf:
+        raise HandLibError(f"--budget {args.budget:g}: give seconds above 0")
+    first = _is_first_process()
     deadline = experiments.stop_time(args.budget)
     if args.missing:
-        if args.backbone or args.imagenet:
-            raise HandLibError("--missing is about the profile's own start: leave out --backbone and --imagenet")
+        _leave_out(args, ("seed", "backbone", "imagenet"), "--missing asks for the profile's own seeds and start")
         wanted = experiments.missing(profile, folder=args.results)
     else:
-        wanted = [(row, seed) for seed in args.seed for row in args.rows]
+        seeds = [0] if args.seed is None else args.seed
+        wanted = list(dict.fromkeys((row, _checked_seed(seed)) for seed in seeds for row in args.rows))
     which = {"profile": profile, "device": args.device, "backbone": args.backbone, "imagenet": args.imagenet}
     for row, seed in wanted:  # all names are checked before the first hour is spent
         experiments.plan(row, seed=seed, **which)
 
-    first = _is_first_process()
     recording = args.results is not None or profile.name != "smoke"
-    if recording:  # a folder that cannot be written must be known before the training, not after it
+    if recording:  # what cannot be recorded must be known before the training, not after it
+        try:
+            experiments.check_recordable()
+        except HandLibError as error:
+            if args.missing or args.results is not None:  # to record is what was asked for
+                raise
+            recording = False
+            print(f"this will not be recorded: {error}", file=sys.stderr, flush=True)
+    if recording:
         cache.make_folder((args.results or cache.results_dir()) / profile.name)
     for number, (row, seed) in enumerate(wanted):
         if deadline is not None and time.monotonic() >= deadline:
@@ -233,15 +247,29 @@ def train_rows(args: argparse.Namespace) -> int:
             continue
         line = _summary(run.record)
         if recording:
-            line += f"; recorded in {experiments.write_record(run.record, args.results)}"
+            line += f"; recorded in {printable(str(experiments.write_record(run.record, args.results)))}"
         print(line, flush=True)
     return 0
 
 
 def _is_first_process() -> bool:
-    import os
+    from hand_lib.training import processes
 
-    return int(os.environ.get("RANK", "0")) == 0
+    return processes().rank == 0
+
+
+def _checked_seed(seed: int) -> int:
+    from hand_lib.strict import SEEDS
+
+    if not 0 <= seed < SEEDS:
+        raise HandLibError(f"--seed {str(seed)[:25]}: give a whole number from 0 to {SEEDS - 1}")
+    return seed
+
+
+def _leave_out(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """Refuse arguments that would have no effect."""
+    if given := [f"--{name}" for name in names if getattr(args, name) is not None and getattr(args, name) is not False]:
+        raise HandLibError(f"{why}: leave out {' and '.join(given)}")
 
 
 def _say_budget(budget: float, where: str) -> int:
@@ -261,27 +289,29 @@ def _summary(record: dict[str, Any]) -> str:
 
 def evaluate_run(args: argparse.Namespace) -> int:
     """Measure a run of the cache, or a checkpoint file."""
-    from hand_lib import experiments
+    from hand_lib import cache, experiments
     from hand_lib.models.rows import ROWS
 
     if args.what in ROWS:
-        profile = args.profile or "quick"
+        profile, seed = args.profile or "quick", _checked_seed(args.seed or 0)
         planned = experiments.plan(
             args.what,
             profile=profile,
-            seed=args.seed,
+            seed=seed,
             device=args.device,
             backbone=args.backbone,
             imagenet=args.imagenet,
         )
         if (found := experiments.find(planned)) is None:
-            again = f"python -m hand_lib train {args.what} --profile {profile} --seed {args.seed}"
+            again = f"python -m hand_lib train {args.what} --profile {profile} --seed {seed}"
             raise HandLibError(f"{planned.title} has not been trained: {again}")
         path = found.folder / "model.safetensors"
     else:
         path = Path(args.what)
-        if not path.exists() and path.suffix != ".safetensors":
-            raise choose("row, and no file,", args.what, ROWS)
+        with cache.readable_errors(path, "read"):
+            if path.suffix != ".safetensors" and not path.exists():
+                raise choose("row, and no file,", args.what, ROWS)
+        _leave_out(args, ("seed", "backbone", "imagenet"), f"{path} says itself what it is")
     result = experiments.evaluate_checkpoint(path, profile=args.profile, device=args.device)
     if args.json:
         print(json.dumps(result, indent=1))
@@ -296,8 +326,11 @@ def evaluate_run(args: argparse.Namespace) -> int:
 
 def show_results(args: argparse.Namespace) -> int:
     """Print the recorded runs, or what a profile lacks."""
-    from hand_lib import experiments
+    from hand_lib import cache, experiments
 
+    if args.results is not None:
+        with cache.readable_errors(args.results, "read"):
+            os.listdir(args.results)
     if args.missing:
         profile = experiments.get_profile(args.profile or "full")
         lacking = experiments.missing(profile, folder=args.results)
@@ -364,6 +397,7 @@ def run_book(args: argparse.Namespace) -> int:
 
 def _print_table(header: list[str], body: list[list[str]]) -> None:
     """Columns as wide as they need; numbers to the right."""
+    body = [[printable(cell) for cell in line] for line in body]
     widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
     numeric = [all(line[i][:1].isdigit() or line[i][:1] in "-" for line in body) for i in range(len(header))]
     for line in [header, *body]:

@@ -144,6 +144,49 @@ def test_a_damaged_tensor_file_is_one_line_that_names_it(tmp_path, damage):
     assert str(path) in one_line(error)
 
 
+@pytest.mark.parametrize("change", ["metadata", "name", "dtype", "shape", "swapped", "no checksum"])
+def test_the_checksum_covers_all_that_a_tensor_file_says(tmp_path, change):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    path = tmp_path / "t.safetensors"
+    cache.write_tensors(path, TENSORS | {"d": TENSORS["a"] + 1}, {"progress": '{"step": 4}'})
+    with safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, metadata)
+    cache.read_tensors(path)  # put together again as it was, it is believed
+    if change == "metadata":
+        metadata["progress"] = '{"step": 3}'
+    elif change == "name":
+        tensors["e"] = tensors.pop("d")
+    elif change == "dtype":
+        tensors["a"] = tensors["a"].view(torch.int32)
+    elif change == "shape":
+        tensors["a"] = tensors["a"].reshape(3, 2)
+    elif change == "swapped":
+        tensors["a"], tensors["d"] = tensors["d"], tensors["a"]
+    else:
+        metadata = {"progress": '{"step": 4}'}
+    save_file(tensors, path, metadata)
+    with pytest.raises(cache.Damaged) as error:
+        cache.read_tensors(path)
+    assert str(path) in one_line(error) and "checksum" in one_line(error)
+
+
+def test_what_cannot_be_read_is_not_called_damaged(tmp_path):
+    for path in (tmp_path / "no such file", tmp_path, tmp_path / ("x" * 5000)):
+        with pytest.raises(HandLibError) as error:
+            cache.read_tensors(path)
+        assert str(path) in one_line(error) and not isinstance(error.value, cache.Damaged)
+
+
+def test_a_home_that_there_is_not_is_one_line(monkeypatch):
+    for variable, folder in ((cache.CACHE_VARIABLE, cache.cache_dir), (cache.RESULTS_VARIABLE, cache.results_dir)):
+        monkeypatch.setenv(variable, "~nobody-of-this-name/x")
+        with pytest.raises(HandLibError, match=f"{variable}.*~nobody-of-this-name"):
+            folder()
+
+
 def test_json_cut_short_is_one_line(tmp_path):
     (tmp_path / "r.json").write_text('{"row": "fr", ')
     with pytest.raises(HandLibError) as error:

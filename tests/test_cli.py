@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,17 +10,23 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
+import hypothesis.strategies as st
 import pytest
 import torch
+from hypothesis import given, settings
+from made_records import made_record, made_run
 from tiny import TINY, own_folders
 
 from hand_lib import cache, experiments, training
 from hand_lib.__main__ import main
 from hand_lib.experiments import PROFILES
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,6 +70,27 @@ def refused(capsys, *arguments: str) -> str:
         (["results", "--profile", "fast"], ["'fast'", "smoke"]),
         (["results", "--missing", "--profile", "fast"], ["'fast'", "smoke"]),
         (["book", "--profile", "fast"], ["'fast'", "smoke"]),
+        (["train", "fr", "--profile", "tiny", "--budget", "nan"], ["--budget nan"]),
+        (["train", "fr", "--profile", "tiny", "--budget", "inf"], ["--budget inf"]),
+        (["train", "fr", "--profile", "tiny", "--budget", "-1"], ["--budget -1"]),
+        (["train", "fr", "--profile", "tiny", "--seed", "-1"], ["--seed -1", "0 to"]),
+        (["train", "fr", "--profile", "tiny", "--seed", "9" * 400], ["--seed 999", "0 to"]),
+        (["train", "fr", "--profile", "tiny", "--seed", "x"], ["--seed", "'x'"]),
+        (["train", "--missing", "--profile", "tiny", "--seed", "3"], ["--missing", "--seed"]),
+        (["train", "--missing", "--profile", "tiny", "--backbone", "resnet18"], ["--missing", "--backbone"]),
+        (["train", "fr", "--results", "x" * 5000, "--profile", "tiny"], ["too long"]),
+        (["models", "--size", "100000000"], ["100000000", "at most 1024"]),
+        (["evaluate", "x" * 5000], ["too long"]),
+        (["evaluate", "x" * 5000 + ".safetensors"], ["too long"]),
+        (["evaluate", "/dev/null"], ["/dev/null"]),
+        (["evaluate", "/dev/null", "--seed", "0"], ["/dev/null", "--seed"]),
+        (["evaluate", "a.safetensors", "--backbone", "resnet18", "--imagenet"], ["--backbone and --imagenet"]),
+        (["evaluate", "fr", "--profile", "tiny", "--seed", "-5"], ["--seed -5"]),
+        (["results", "--results", "no/such/folder"], ["no/such/folder", "no such"]),
+        (["results", "--missing", "--results", "no/such/folder"], ["no/such/folder"]),
+        (["results", "--results", "/dev/null"], ["/dev/null"]),
+        (["results", "--results", "\x1b[2J\nx"], ["?[2J x"]),
+        (["results", "--nonsense"], ["--nonsense"]),
     ],
 )
 def test_bad_input_is_one_line_that_names_the_choices(capsys, arguments, choices):
@@ -80,17 +108,156 @@ def test_a_foreign_or_cut_checkpoint_is_one_line(capsys, tmp_path):
     assert str(path) in refused(capsys, "evaluate", str(path))
 
 
+@pytest.mark.parametrize(
+    ("command", "variable", "value"),
+    [
+        ("train", "RANK", "x"),
+        ("train", "RANK", "-1"),
+        ("train", cache.CACHE_VARIABLE, "~no-such-user/x"),
+        ("train", cache.CACHE_VARIABLE, "/dev/null/x"),
+        ("train", cache.RESULTS_VARIABLE, "~no-such-user/x"),
+        ("evaluate", cache.CACHE_VARIABLE, "~no-such-user/x"),
+    ],
+)
+def test_a_senseless_environment_is_one_line(capsys, monkeypatch, command, variable, value):
+    monkeypatch.setenv(variable, value)
+    assert value in refused(capsys, command, "fr", "--profile", "tiny")
+
+
+def test_a_terminal_of_ascii_shows_the_rest(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    device = "a processor of Zürich, 1 thread"
+    monkeypatch.setattr(experiments, "records", lambda *arguments, **options: [made_record("fr", 0, device=device)])
+    assert main(["results"]) == 0
+    terminal.flush()
+    assert rb"a processor of Z\xfcrich" in terminal.buffer.getvalue()
+
+
+WORDS = st.sampled_from(
+    [
+        *(
+            "train",
+            "evaluate",
+            "results",
+            "models",
+            "--missing",
+            "--help",
+            "--version",
+            "-h",
+            "--",
+            "tiny",
+            "smoke",
+            "*",
+        ),
+        *(
+            "fast",
+            "fr",
+            "afr",
+            "frr",
+            "0",
+            "1",
+            "-1",
+            "7",
+            "1e3",
+            "nan",
+            "inf",
+            "1e999",
+            "0x1",
+            "٣",
+            "64",
+            "8",
+            "[",
+            "",
+        ),
+        *(
+            "resnet18",
+            "resnet34",
+            "resnet²",
+            "cpu",
+            "cuda",
+            "cuda:99",
+            "mps",
+            "abacus",
+            ".",
+            "..",
+            "/",
+            "/dev/null",
+            "~",
+        ),
+        *(
+            "/dev/zero",
+            "/etc/passwd",
+            "~nobody",
+            "${HOME}",
+            "a.safetensors",
+            "../x.safetensors",
+            "9" * 20,
+            "x" * 5000,
+            "~",
+            "*",
+        ),
+    ]
+)
+TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=30)
+BYTES = st.binary(max_size=8).map(lambda content: os.fsdecode(content.replace(b"\0", b"")))  # as the system hands over
+OPTIONS = st.sampled_from(["--profile", "--seed", "--backbone", "--budget", "--results", "--size", "--device"])
+SENSIBLE = st.sampled_from(
+    ["--profile tiny", "--seed 0", "--backbone resnet18", "--device cpu", "--json", "--imagenet"]
+)
+PIECES = st.one_of(
+    (WORDS | TEXT | BYTES).map(lambda word: [word]),
+    st.tuples(OPTIONS, WORDS | TEXT | BYTES).map(list),
+    *[SENSIBLE.map(str.split)] * 3,
+)
+COMMANDS = st.sampled_from([*("train", "evaluate", "results") * 4, "models"])  # the last counts for a while
+
+
+@pytest.mark.slow
+@settings(max_examples=300)
+@given(
+    arguments=st.builds(lambda command, rest: [command, *chain(*rest)], COMMANDS, st.lists(PIECES, max_size=5))
+    | st.lists(WORDS | TEXT, max_size=3),
+    environment=st.dictionaries(
+        st.sampled_from(["RANK", cache.CACHE_VARIABLE, cache.RESULTS_VARIABLE]),
+        st.sampled_from(["", "0", "1", "x", "~no-such-user", "/dev/null", "/dev/null/x", "x" * 5000]),
+        max_size=1,
+    ),
+)
+def test_no_command_line_ends_in_a_traceback(arguments, environment):
+    """Whatever is typed: done, or told in one line with exit code 2. Only the training itself is left out."""
+    folder = cache.cache_dir().parent / "any command line"
+    folder.mkdir(exist_ok=True)
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.chdir(folder)
+        patch.setattr(experiments, "run", pretended_run)
+        try:
+            code = main(arguments)
+        except SystemExit as leaving:  # --help
+            code = leaving.code
+    said = err.getvalue()
+    assert code in (0, 2), arguments
+    if code == 2:
+        assert said.startswith("error: ") and said.count("\n") == 1 and said.strip().isprintable(), (arguments, said)
+
+
+def pretended_run(row, *, seed, profile, **options):
+    """What the training would leave behind, without it."""
+    planned = experiments.plan(row, seed=seed, profile=profile, device="cpu")
+    return experiments.Run(planned.folder, made_run(row, seed, profile=profile), planned)
+
+
 def test_all_names_are_checked_before_anything_is_trained(capsys, monkeypatch):
     monkeypatch.setattr(experiments, "run", lambda *a, **k: pytest.fail("trained"))
     refused(capsys, "train", "fr", "nonsense", "--profile", "tiny")
 
 
 def test_an_unknown_command_names_the_commands(capsys):
-    with pytest.raises(SystemExit) as leaving:
-        main(["paint"])
-    assert leaving.value.code == 2
-    said = capsys.readouterr().err
-    assert all(name in said for name in ("models", "train", "evaluate", "results", "book"))
+    line = refused(capsys, "paint")
+    assert all(name in line for name in ("models", "train", "evaluate", "results", "book"))
 
 
 def test_ctrl_c_is_one_line_and_130(capsys, monkeypatch):
@@ -170,6 +337,7 @@ def test_models_table_shows_afr_as_table_2_prints_it(capsys):
 
 
 def test_train_records_evaluate_measures_results_shows(capsys):
+    cache.results_dir().joinpath("tiny").mkdir(exist_ok=True)
     assert main(["results"]) == 0
     assert "no recorded runs" in capsys.readouterr().out
     assert main(["train", "fr", "afr", "--profile", "tiny", "--device", "cpu"]) == 0
@@ -251,15 +419,7 @@ def test_train_missing_does_what_results_missing_lists(capsys, tmp_path):
     listed = json.loads(capsys.readouterr().out)
     assert len(listed) == 2 * len(ROWS)
     for line in listed[1:]:  # all but the first are pretended to be there
-        record = {
-            "format": 1,
-            "row": line["row"],
-            "seed": line["seed"],
-            "profile": "tiny",
-            "backbone": "resnet18",
-            "imagenet": False,
-        }
-        experiments.write_record(record, tmp_path)
+        experiments.write_record(made_run(line["row"], line["seed"], profile="tiny"), tmp_path)
     assert main(["train", "--missing", *command, "--device", "cpu"]) == 0
     capsys.readouterr()
     main(["results", "--missing", *command])
@@ -280,7 +440,7 @@ def start(*arguments: str, folder: Path, **options) -> subprocess.Popen:
 @pytest.mark.slow
 def test_smoke_from_nothing_interrupted_and_again(tmp_path):
     """A real process: renders, is told Ctrl-C in its training, says how to go on, and goes on."""
-    command = ("train", "afr", "--profile", "smoke", "--device", "cpu", "--results", str(tmp_path / "results"))
+    command = ("train", "afr", "--profile", "smoke", "--device", "cpu")
     first = start(*command, folder=tmp_path)
     said = ""
     while "/40 [" not in said:  # the training's bar
@@ -297,7 +457,7 @@ def test_smoke_from_nothing_interrupted_and_again(tmp_path):
     out, err = second.communicate(timeout=120)
     assert second.returncode == 0, err
     assert "mean error" in out and "rendering" not in err
-    (record,) = (tmp_path / "results").rglob("*.json")
+    (record,) = (tmp_path / "runs").rglob("record.json")
     assert json.loads(record.read_text())["steps"] == 40
 
 

@@ -117,6 +117,37 @@ def test_a_damaged_shard_is_named_and_rendered_again(drawn, own_cache, capsys, d
     assert len(said) == 1 and "again" in said[0]
 
 
+def test_a_whole_shard_in_another_s_place_is_rendered_again(drawn, own_cache, capsys):
+    whole = load(2 * SHARD)
+    first, second = shards(own_cache)
+    second.write_bytes(first.read_bytes())
+    drawn.clear()
+    assert equal(load(2 * SHARD), whole)
+    assert sorted(drawn) == list(range(SHARD, 2 * SHARD))
+    assert str(second) in capsys.readouterr().err
+
+
+def test_a_shard_that_may_not_be_read_is_an_error_and_stays(drawn, own_cache):
+    load(3)
+    (path,) = shards(own_cache)
+    path.unlink()
+    path.mkdir()  # the one thing that root may not read either
+    with pytest.raises(HandLibError, match="cannot read") as error:
+        load(3)
+    assert str(path) in str(error.value) and path.exists()
+
+
+def test_a_finished_set_is_read_from_a_cache_that_cannot_be_written(drawn, own_cache, monkeypatch):
+    whole = load(3)
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "no")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
+    assert equal(load(3), whole)
+
+
 def test_an_interrupted_rendering_keeps_its_finished_shards(drawn, own_cache, monkeypatch):
     draw = synthetic.render
 

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from hand_lib.experiments import PROFILES, Comparison
+from hand_lib.experiments import PROFILES, Comparison, SeedSpread, pool
 from hand_lib.figures import ladder
 from hand_lib.models.counting import count
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import TIPS
 
+KNOWN = SeedSpread(variance=1.0, freedom=30, rows=6)
 
-def compared(a: str, b: str, per_seed: tuple[float, ...], *, half: float = 0.1) -> Comparison:
+
+def compared(
+    a: str, b: str, per_seed: tuple[float, ...], *, half: float = 0.1, spread: SeedSpread = KNOWN
+) -> Comparison:
     difference = sum(per_seed) / len(per_seed)
     return Comparison(
         difference=difference,
         low=difference - half,
         high=difference + half,
         confidence=0.95,
+        margin=0.25,
+        spread=spread,
+        image_error=0.01,
         per_seed=per_seed,
         seeds=tuple(range(len(per_seed))),
         images=50,
@@ -130,16 +139,17 @@ def test_differences_of_fewer_seeds_leave_gaps():
     ("comparison", "says"),
     [
         (compared("maps", "fr", (-1.0, -2.0)), "*maps* is better than *FR*, by 1.50 mm, the same way round"),
-        (compared("maps", "fr", (1.0, 2.0)), "*FR* is better than *maps*, by 1.50 mm. **This contradicts"),
-        (compared("maps", "fr", (1.0, -2.0)), "leave the sign open"),  # the seeds disagree
-        (compared("maps", "fr", (-1.0, -2.0), half=3.0), "leave the sign open"),  # the interval holds 0
+        (compared("maps", "fr", (1.0, 2.0)), "*FR* is better than *maps*, by 1.50 mm. **This is not the paper's order"),
+        (compared("maps", "fr", (-1.0, -2.0), half=3.0), "not resolved. 1.50 mm lie between them"),
+        (compared("maps", "fr", (-1.0, -2.0), half=3.0), "4 seeds would resolve"),
+        (compared("maps", "fr", (0.05, -0.05)), "equal within 0.25 mm"),
         (compared("mine", "fr", (-1.0, -2.0)), "*mine* is better than *FR*, by 1.50 mm."),
-        (compared("maps", "fr", (-1.0,)), "one seed, which settles little"),
+        (compared("maps", "fr", (-1.0,), half=math.inf, spread=pool([])), "not resolved"),
     ],
 )
-def test_a_verdict_follows_from_sign_interval_and_seeds(comparison, says):
+def test_a_verdict_follows_from_the_interval(comparison, says):
     assert says in ladder.verdict(comparison)
-    assert ladder.contradicts(comparison) == ("contradicts" in ladder.verdict(comparison))
+    assert ladder.contradicts(comparison) == ("not the paper's order" in ladder.verdict(comparison))
     assert says in ladder.verdicts([comparison], "quick")
     assert says not in ladder.verdicts([comparison], "smoke") and says in ladder.follows(f"{says}.", "full")
 

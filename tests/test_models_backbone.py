@@ -145,7 +145,7 @@ def test_a_shift_by_the_stride_moves_the_maps_by_one_cell():
     assert (middle[..., 8:11, 8:9] - moved[..., 8:11, 8:9]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("argument", [{"depth": 20}, {"final_stride": 3}, {"width": 0}])
+@pytest.mark.parametrize("argument", [{"depth": 20}, {"final_stride": 3}, {"width": 0}, {"width": 7}])
 def test_what_is_no_resnet_is_refused_in_one_line(argument):
     with pytest.raises(HandLibError) as error:
         ResNet(**argument)

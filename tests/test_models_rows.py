@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from hand_lib.errors import HandLibError
-from hand_lib.models.backbone import LAYOUTS
+from hand_lib.models.backbone import LAYOUTS, MIN_WIDTH
 from hand_lib.models.decoders import DecoderPerJoint, HandDecoder, MultiHeadDecoder, SharedDecoder
 from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.network import RefinedHandPoseNet
 from hand_lib.models.refinement import DepthMaps, Heatmaps, RefineMaps, SplatDepthMaps
 from hand_lib.models.representations import FeatureMaps, GlobalAverage, JointMaps, JointPooled
-from hand_lib.models.rows import HEADS, MAPS, ROWS, NetworkSize, hidden_width, level, multi_head, multi_head_row
+from hand_lib.models.rows import HEADS, MAPS, ROWS, hidden_width, level, multi_head, multi_head_row
+from hand_lib.models.size import NetworkSize
 
 COMPOSITIONS = {
     "fr": (FeatureMaps, HandDecoder),
@@ -166,3 +167,14 @@ def test_impossible_sizes_are_refused_in_one_line(argument):
     with pytest.raises(HandLibError) as error:
         NetworkSize(**argument)
     assert "\n" not in str(error.value) and str(next(iter(argument.values()))) in str(error.value)
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+@pytest.mark.parametrize("row", ROWS)
+def test_no_network_has_a_strided_pointwise_convolution_that_thin(row, depth):
+    """On processors without AVX-512 torch writes past its memory in one of fewer than 8 channels."""
+    net = ROWS[row].build(NetworkSize(depth=depth, width=MIN_WIDTH, image_size=64, final_stride=2))
+    strided = [
+        m for m in net.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (1, 1) and m.stride > (1, 1)
+    ]
+    assert strided and all(m.in_channels >= 8 for m in strided)

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import statistics
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_records import made_record
 
 from hand_lib import cache
 from hand_lib.errors import HandLibError
-from hand_lib.experiments import RECORD_FORMAT, get_profile, plan
+from hand_lib.experiments import get_profile
 from hand_lib.figures.results_page import HEADER, NO_RECORDS, OUTDATED, markdown, write
 from hand_lib.figures.tables import PAPER_EPE, together
-from hand_lib.synthetic import DATA_VERSION
-
-
-def record(row: str, seed: int, epe: float, *, profile: str = "quick", **changes: Any) -> dict[str, Any]:
-    """The part of a record that the page reads, of today's code, with made-up errors."""
-    planned = plan(row, profile=profile, seed=seed, device="cpu")
-    return {
-        "format": RECORD_FORMAT,
-        "row": row,
-        "title": planned.row.title,
-        "table_id": planned.row.table_id,
-        "profile": profile,
-        "backbone": planned.backbone,
-        "imagenet": False,
-        "seed": seed,
-        "source": planned.source,
-        "decides": copy.deepcopy(planned.decides),
-        "data_version": DATA_VERSION,
-        "device": "a processor, 1 thread",
-        "metrics": {"epe_mean": epe, "auc_20_50": 0.5},
-        "constant_prediction": {"epe_mean": 51.25},
-        **changes,
-    }
 
 
 def lines_of(text: str) -> list[list[str]]:
@@ -52,7 +28,7 @@ def test_without_records_it_says_so(tmp_path: Path) -> None:
 
 def test_seeds_are_averaged_with_their_spread() -> None:
     ours = [30.5, 33.5]
-    text = markdown([record("fr", seed, epe) for seed, epe in enumerate(ours)])
+    text = markdown([made_record("fr", seed, epe) for seed, epe in enumerate(ours)])
     (line,) = lines_of(text)
     cells = dict(zip(HEADER, line, strict=True))
     assert cells["EPE, mm"] == together(f"32.00 ± {statistics.stdev(ours):.2f}")
@@ -62,22 +38,30 @@ def test_seeds_are_averaged_with_their_spread() -> None:
 
 
 def test_one_seed_has_no_spread() -> None:
-    (line,) = lines_of(markdown([record("afr", 0, 25.0)]))
+    (line,) = lines_of(markdown([made_record("afr", 0, 25.0)]))
     assert line[HEADER.index("EPE, mm")] == "25.00"
 
 
 def test_profiles_have_tables_of_their_own_and_smoke_has_none() -> None:
     text = markdown(
-        [record("fr", 0, 30.0), record("fr", 0, 20.0, profile="full"), record("fr", 0, 99.0, profile="smoke")]
+        [
+            made_record("fr", 0, 30.0),
+            made_record("fr", 0, 20.0, profile="full"),
+            made_record("fr", 0, 99.0, profile="smoke"),
+        ]
     )
     assert text.index("`quick`") < text.index("`full`")
     assert [line[HEADER.index("EPE, mm")] for line in lines_of(text)] == ["30.00", "20.00"]
     assert "smoke" not in text and "99" not in text
-    assert markdown([record("fr", 0, 99.0, profile="smoke")]).strip() == NO_RECORDS
+    assert markdown([made_record("fr", 0, 99.0, profile="smoke")]).strip() == NO_RECORDS
 
 
 def test_runs_of_other_code_or_pictures_are_kept_apart_and_marked() -> None:
-    runs = [record("fr", 0, 30.0), record("fr", 1, 40.0, source="0" * 64), record("fr", 2, 50.0, data_version="older")]
+    runs = [
+        made_record("fr", 0, 30.0),
+        made_record("fr", 1, 40.0, revision=2),
+        made_record("fr", 2, 50.0, data_version="older"),
+    ]
     text = markdown(runs)
     lines = lines_of(text)
     assert [line[HEADER.index("EPE, mm")] for line in lines] == ["30.00", "40.00", "50.00"]
@@ -87,20 +71,20 @@ def test_runs_of_other_code_or_pictures_are_kept_apart_and_marked() -> None:
 
 
 def test_a_backbone_that_the_paper_does_not_print_gets_a_dash() -> None:
-    run = record("fr", 0, 30.0, backbone="resnet34")
+    run = made_record("fr", 0, 30.0, backbone="resnet34")
     (line,) = lines_of(markdown([run]))
     assert line[HEADER.index(PAPER_EPE)] == "–"
 
 
 def test_runs_that_start_from_imagenet_are_kept_apart() -> None:
-    lines = lines_of(markdown([record("fr", 0, 30.0), record("fr", 1, 20.0, imagenet=True)]))
+    lines = lines_of(markdown([made_record("fr", 0, 30.0), made_record("fr", 1, 20.0, imagenet=True)]))
     column = HEADER.index("backbone")
     assert [line[column] for line in lines] == ["resnet18", "resnet18, from ImageNet"]
 
 
 def test_it_reads_records_from_the_folder(tmp_path: Path) -> None:
     for seed in get_profile("quick").seeds:
-        cache.write_json(tmp_path / "results" / "quick" / f"afr-s{seed}.json", record("afr", seed, 20.0 + seed))
+        cache.write_json(tmp_path / "results" / "quick" / f"afr-s{seed}.json", made_record("afr", seed, 20.0 + seed))
     write(tmp_path / "page" / "table.md", folder=tmp_path / "results")
     (line,) = lines_of((tmp_path / "page" / "table.md").read_text())
     assert line[HEADER.index("seeds")] == together("0, 1")

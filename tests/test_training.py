@@ -20,8 +20,10 @@ from torch import nn
 from hand_lib import cache, training
 from hand_lib.datasets.augmentation import GENTLE, NO_AUGMENTATION, crop
 from hand_lib.errors import HandLibError
+from hand_lib.evaluation import mean_targets, predict
+from hand_lib.models.recipe import Anneal, PartRate
 from hand_lib.samples import Samples
-from hand_lib.training import Batches, TrainingConfig, batch_indices, generator_for, predict, train
+from hand_lib.training import Batches, TrainingConfig, batch_indices, engine, generator_for, train
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -75,8 +77,13 @@ def tiny_net(seed: int = 0) -> TinyNet:
 def run(folder, *, model=None, config=CONFIG, samples=None, **options):
     model = model or tiny_net()
     samples = random_samples(32) if samples is None else samples
-    options = {"device": "cpu", "progress_bar": False, **options}
-    return train(model, samples, random_samples(16, seed=1), config=config, folder=folder, **options), model
+    held_out = random_samples(16, seed=1)
+
+    def validate(model):
+        return predict(model, held_out, image_size=config.image_size, device="cpu").errors.mean().item()
+
+    options = {"device": "cpu", "progress_bar": False, "validate": validate, **options}
+    return train(model, samples, config=config, folder=folder, **options), model
 
 
 def same_weights(a: dict, b: dict) -> bool:
@@ -156,7 +163,7 @@ def test_predict_leaves_the_mode_and_the_statistics_alone():
 def test_mean_targets_is_the_mean():
     samples = random_samples(24)
     config = replace(CONFIG, augmentation=NO_AUGMENTATION)
-    assert torch.allclose(training.mean_targets(samples, config), crop(samples, size=24).targets.mean(0), atol=1e-5)
+    assert torch.allclose(mean_targets(samples, config), crop(samples, size=24).targets.mean(0), atol=1e-5)
 
 
 def test_the_cosine_goes_from_the_first_rate_to_nearly_zero(tmp_path):
@@ -207,6 +214,95 @@ def test_the_outcome_depends_on_the_seed_alone(tmp_path):
     assert not same_weights(first.state_dict(), other.state_dict())
 
 
+# ------------------------------------------------------------------------------------------- what a row may ask for
+
+
+class Selecting(nn.Module):
+    """A part with a rate of its own, a temperature that follows the step, and noise that the network draws."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = TinyNet()
+        self.selector = nn.Module()
+        self.selector.theta = nn.Parameter(torch.zeros(3))
+        self.selector.register_buffer("temperature", torch.tensor(5.0))
+        self.seen: list[tuple[float, float]] = []
+
+    def forward(self, images):
+        return self.stages(images)[-1]
+
+    def stages(self, images):
+        noise = torch.rand(3) if self.training else torch.full((3,), 0.5)
+        if self.training:
+            self.seen.append((self.selector.temperature.item(), noise[0].item()))
+        return self.net.stages(images) + ((self.selector.theta + noise) / self.selector.temperature).softmax(-1)
+
+
+ASKING = replace(
+    CONFIG,
+    rates=(PartRate(part="selector", factor=50.0),),
+    anneals=(Anneal(buffer="selector.temperature", start=5.0, end=0.5, begin=0.25, until=0.75),),
+)
+
+
+def selecting() -> Selecting:
+    torch.manual_seed(0)
+    return Selecting()
+
+
+def test_an_annealed_buffer_follows_a_straight_line_between_two_shares():
+    anneal = Anneal(buffer="t", start=5.0, end=1.0, begin=0.2, until=0.7)
+    assert [anneal.at(share) for share in (0.0, 0.2, 0.7, 1.0)] == [5.0, 5.0, 1.0, 1.0]
+    assert anneal.at(0.45) == pytest.approx(3.0)
+    for begin, until in ((0.5, 0.5), (0.7, 0.2), (-0.1, 1.0), (0.0, 1.1), (float("nan"), 1.0)):
+        with pytest.raises(HandLibError, match="begin < until"):
+            Anneal(buffer="t", start=5.0, end=1.0, begin=begin, until=until)
+
+
+def test_parts_learn_at_their_own_rate_and_buffers_follow_the_step(tmp_path):
+    """Adam's first step moves every weight that has a gradient by its learning rate, whatever the gradient's size."""
+    model = selecting()
+    before = {name: tensor.clone() for name, tensor in model.named_parameters()}
+    run(tmp_path / "one", model=model, config=replace(ASKING, steps=1, validations=1))
+    moved = {name: (tensor - before[name]).abs().max().item() for name, tensor in model.named_parameters()}
+    assert moved["selector.theta"] == pytest.approx(50 * 3e-4, rel=1e-2)
+    assert moved["net.heads.1.bias"] == pytest.approx(3e-4, rel=1e-2)
+
+    model = selecting()
+    run(tmp_path / "all", model=model, config=ASKING)
+    temperatures = [temperature for temperature, _ in model.seen]
+    assert temperatures == pytest.approx([ASKING.anneals[0].at(step / 12) for step in range(12)])
+    assert len({noise for _, noise in model.seen}) == 12  # every step draws anew
+
+
+def test_what_a_network_draws_and_anneals_goes_on_bit_for_bit(tmp_path):
+    whole = selecting()
+    run(tmp_path / "whole", model=whole, config=ASKING)
+    parts, progress = [], None
+    while progress is None or not progress.finished:
+        model = selecting()
+        torch.rand(len(parts))  # whatever has been drawn before
+        state = torch.get_rng_state()
+        progress, _ = run(tmp_path / "parts", model=model, config=ASKING, deadline=time.monotonic())
+        assert torch.equal(state, torch.get_rng_state())  # the caller's numbers are left alone
+        parts += model.seen
+    assert parts == whole.seen
+    assert same_weights(model.state_dict(), whole.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"rates": (PartRate(part="select", factor=2.0),)}, "'select'"),
+        ({"rates": (PartRate(part="net", factor=2.0), PartRate(part="net.heads", factor=3.0))}, "'net.heads'"),
+        ({"anneals": (Anneal(buffer="selector.theta", start=1.0, end=0.0),)}, "'selector.theta'"),
+    ],
+)
+def test_a_part_or_buffer_that_is_not_there_is_named(tmp_path, change, named):
+    with pytest.raises(HandLibError, match=named):
+        run(tmp_path, model=selecting(), config=replace(CONFIG, **change))
+
+
 # ------------------------------------------------------------------------------------------ stopping and going on
 
 
@@ -224,19 +320,22 @@ def test_a_deadline_stops_and_the_next_call_goes_on_to_the_same_weights(tmp_path
     assert [p["epe"] for p in progress.curve] == [p["epe"] for p in whole.curve]
 
 
-def test_ctrl_c_finishes_the_step_and_saves(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_being_asked_to_stop_finishes_the_step_and_saves(tmp_path, number):
+    before = signal.getsignal(number)
+
     class Interrupting(TinyNet):
         def stages(self, images):
             self.calls = getattr(self, "calls", 0) + self.training
             if self.calls == 5:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), number)
             return super().stages(images)
 
     torch.manual_seed(0)
     model = Interrupting()
     progress, _ = run(tmp_path, model=model)
-    assert progress.stopped_by == "Ctrl-C" and progress.step == 5 and not progress.finished
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert progress.stopped_by == number.name and progress.step == 5 and not progress.finished
+    assert signal.getsignal(number) is before
     progress, model = run(tmp_path)
     _, expected = run(tmp_path / "whole")
     assert progress.finished and same_weights(model.state_dict(), expected.state_dict())
@@ -328,8 +427,8 @@ def test_the_synchronised_batch_norm_is_batch_norm_on_one_process(tmp_path):
         nn.init.normal_(library[1].weight), nn.init.normal_(library[1].bias)
         ours = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5))
         ours.load_state_dict(library.state_dict())
-        ours = training.synchronise_batch_norm(ours, torch.device("cpu"))
-        assert isinstance(ours[1], training.SynchronisedBatchNorm)
+        ours = engine.synchronise_batch_norm(ours, torch.device("cpu"))
+        assert isinstance(ours[1], engine.SynchronisedBatchNorm)
         x = torch.randn(4, 3, 7, 9)
         for model in (library, ours):
             for _ in range(2):
@@ -376,6 +475,29 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
     assert weights.keys() == model.state_dict().keys()
     for name, tensor in model.state_dict().items():
         assert torch.allclose(weights[name].float(), tensor.float(), atol=2e-5), name
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"RANK": "x"}, "RANK='x'"),
+        ({"RANK": "²"}, "RANK='²'"),
+        ({"WORLD_SIZE": "-1"}, "WORLD_SIZE='-1'"),
+        ({"RANK": "3", "WORLD_SIZE": "2"}, "RANK=3, WORLD_SIZE=2"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE=0"),
+    ],
+)
+def test_an_environment_that_torchrun_did_not_leave_is_one_line(monkeypatch, environment, named):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(HandLibError, match=named):
+        engine.processes()
+
+
+def test_without_torchrun_a_process_is_alone(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    assert engine.processes() == engine.Processes(rank=0, world=1, local=1)
 
 
 # ------------------------------------------------------------------------------------------------ device and precision

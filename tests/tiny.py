@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from made_records import COMMIT
 
 from hand_lib.datasets.augmentation import GENTLE
-from hand_lib.experiments import PROFILES, Profile
-from hand_lib.models.rows import NetworkSize
+from hand_lib.experiments import PROFILES, Profile, recording
+from hand_lib.models.size import NetworkSize
 from hand_lib.synthetic import EASY
 
 TINY = Profile(
     name="tiny",
     title="for tests",
-    network=NetworkSize(depth=18, width=4, image_size=32, final_stride=1),
+    network=NetworkSize(depth=18, width=8, image_size=32, final_stride=1),
     training_count=24,
     evaluation_count=12,
     render_size=32,
@@ -29,9 +30,13 @@ TINY = Profile(
 
 @contextmanager
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """New folders for cached runs and records, and :data:`TINY` among the profiles."""
+    """New folders for cached runs and records, and :data:`TINY` among the profiles.
+
+    Records name a made-up commit: while somebody works on the package there is none that could be named.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JOINT_BY_JOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("JOINT_BY_JOINT_RESULTS", str(tmp_path_factory.mktemp("results")))
         patch.setitem(PROFILES, "tiny", TINY)
+        patch.setattr(recording, "commit_of_code", lambda: (COMMIT, ()))
         yield

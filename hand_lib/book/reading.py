@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,9 +19,6 @@ class Checked(BaseModel):
     """
 
     model_config = ConfigDict(strict=True, frozen=True)
-
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_text(path: Path) -> str:
@@ -43,8 +40,8 @@ def decode(path: Path, content: bytes) -> str:
         raise HandLibError(f"{path}: not UTF-8 at byte {error.start}") from error
 
 
-def check(path: Path, model: type[Model], content: Any) -> Model:
-    """The content of ``path`` as a model.
+def check(path: Path, model: type[BaseModel], content: Any) -> Any:
+    """The content of ``path`` as an object of this model.
 
     Raises:
         HandLibError: names the file, the key, what is wrong and the value.

@@ -76,8 +76,8 @@ GENTLE = Augmentation(
     scale=(0.9, 1.1), rotation_degrees=20, translation_px=10, brightness=0.2, contrast=0.2, saturation=0.2
 )
 
-# JAR, Section 4 (Data Processing): scaling ±10 %, rotation ±180°, translation ±10 px, colour jittering ±20 %. The three
-# colour factors are read as the ±20 %; a hue is an angle, has no per cent, and is left alone.
+# JAR, section 3.2: scaling ±10 %, rotation ±180°, translation ±10 px, colour jittering ±20 %. The three colour factors
+# are read as the ±20 %; a hue is an angle, has no per cent, and is left alone.
 JAR = Augmentation(
     scale=(0.9, 1.1), rotation_degrees=180, translation_px=10, brightness=0.2, contrast=0.2, saturation=0.2
 )

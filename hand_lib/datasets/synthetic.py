@@ -24,6 +24,7 @@ import torch
 from hand_lib import cache
 from hand_lib.errors import HandLibError, choose
 from hand_lib.samples import Samples
+from hand_lib.skeleton import NUM_JOINTS
 from hand_lib.synthetic import DATA_VERSION, WIDE, SceneConfig, render
 
 SPLITS = ("training", "evaluation")
@@ -91,23 +92,42 @@ def _shard_path(folder: Path, span: tuple[int, int]) -> Path:
     return folder / f"{span[0]:06d}-{span[1]:06d}.safetensors"
 
 
+def _about(path: Path) -> dict[str, str]:
+    """What a shard says it is: a file under another's name is not what it should be, though whole."""
+    return {"dataset": path.parent.name, "images": path.stem}
+
+
+def _layout(count: int, size: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+    """Type and shape of each tensor in a shard of so many images of this side, see :class:`Samples`."""
+    return {
+        "images": (torch.uint8, (count, 3, size, size)),
+        "uv": (torch.float32, (count, NUM_JOINTS, 2)),
+        "xyz": (torch.float32, (count, NUM_JOINTS, 3)),
+        "visible": (torch.bool, (count, NUM_JOINTS)),
+        "K": (torch.float32, (count, 3, 3)),
+        "right": (torch.bool, (count,)),
+        "box": (torch.float32, (count, 4)),
+    }
+
+
 def _read_shard(folder: Path, span: tuple[int, int], size: int) -> Samples | None:
     """Read images ``span[0]`` to ``span[1]``, from their own file or the start of the whole shard's; None if missing.
 
-    A damaged file is deleted with a message, and counts as missing.
+    A damaged file is deleted with a message, and counts as missing. One that may not be read is an error.
     """
     start, stop = span
     for path in (_shard_path(folder, span), _shard_path(folder, (start, start + SHARD))):
-        if not path.exists():
-            continue
+        with cache.readable_errors(path, "read"):
+            if not path.exists():
+                continue
         try:
-            tensors, _ = cache.read_tensors(path)
-            if set(tensors) != set(KEPT) or tensors["images"].shape[1:] != (3, size, size):
-                raise HandLibError(f"cannot read {path}: it holds something else")
-            if len(tensors["images"]) >= stop - start:
-                return Samples(**tensors)[: stop - start]
-            raise HandLibError(f"cannot read {path}: it holds too few images")
-        except HandLibError as error:
+            tensors, metadata = cache.read_tensors(path)
+            first, last = map(int, path.stem.split("-"))
+            layout = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+            if metadata != _about(path) or layout != _layout(last - first, size):
+                raise cache.Damaged(f"cannot read {path}: it holds other images")
+            return Samples(**tensors)[: stop - start]
+        except cache.Damaged as error:
             print(f"{error}; rendering these images again", file=sys.stderr, flush=True)
             with cache.readable_errors(path, "delete"):
                 path.unlink(missing_ok=True)
@@ -124,7 +144,8 @@ def _render_shard(folder: Path, span: tuple[int, int], job: dict, device: str, r
             samples = render(indices=indices, device=device, **job).to("cpu")
         parts.append({name: getattr(samples, name) for name in KEPT})
         rendered(len(indices))
-    cache.write_tensors(_shard_path(folder, span), {name: torch.cat([part[name] for part in parts]) for name in KEPT})
+    path = _shard_path(folder, span)
+    cache.write_tensors(path, {name: torch.cat([part[name] for part in parts]) for name in KEPT}, _about(path))
 
 
 def _render_shards(folder: Path, spans: list[tuple[int, int]], job: dict, workers: int | None) -> None:

@@ -7,8 +7,11 @@ again by the next. The key of a run holds all that decides its outcome, the code
 that are committed lie under ``results/`` and come from the command line only.
 """
 
-from hand_lib.experiments.comparison import Comparison, compare
+from hand_lib.experiments.comparison import MARGIN, Comparison, SeedSpread, compare, pool, seed_spread
 from hand_lib.experiments.estimates import estimate, say_duration
+from hand_lib.experiments.fitting import Unfinished
+from hand_lib.experiments.kept import Run
+from hand_lib.experiments.measuring import constant_prediction
 from hand_lib.experiments.planning import Plan, plan, source_hash
 from hand_lib.experiments.profiles import (
     BACKBONES,
@@ -20,37 +23,33 @@ from hand_lib.experiments.profiles import (
     get_profile,
     get_row,
 )
+from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
 from hand_lib.experiments.recording import (
-    RECORD_FORMAT,
-    commit_of_code,
-    device_name,
+    check_recordable,
     is_current,
-    library_versions,
     missing,
+    read_record,
     record_path,
     records,
     write_record,
 )
-from hand_lib.experiments.runs import (
-    Run,
-    Unfinished,
-    constant_prediction,
-    evaluate_checkpoint,
-    find,
-    run,
-    stop_time,
-)
+from hand_lib.experiments.runs import find, run, stop_time
+from hand_lib.experiments.schema import RECORD_FORMAT
+from hand_lib.experiments.weights_files import evaluate_checkpoint
 
 __all__ = [
     "BACKBONES",
     "DATA_SEED",
+    "MARGIN",
     "PROFILES",
     "RECORD_FORMAT",
     "Comparison",
     "Plan",
     "Profile",
     "Run",
+    "SeedSpread",
     "Unfinished",
+    "check_recordable",
     "commit_of_code",
     "compare",
     "constant_prediction",
@@ -66,10 +65,13 @@ __all__ = [
     "library_versions",
     "missing",
     "plan",
+    "pool",
+    "read_record",
     "record_path",
     "records",
     "run",
     "say_duration",
+    "seed_spread",
     "source_hash",
     "stop_time",
     "write_record",

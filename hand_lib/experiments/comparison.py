@@ -1,29 +1,97 @@
-"""Two rows on the same images: paired by seed and image, with a bootstrap interval."""
+"""Two rows on the same images: how far they lie apart, and what other trainings and other hands would leave of it.
+
+A row's error differs from training to training. Two or three seeds cannot tell by how much, but all rows together can:
+the variance between seeds is pooled over every row that has more than one, as in a one-way analysis of variance. The
+difference of two rows then has a t interval over seeds *and* images,
+
+    difference ± t · √(2 s² / S + v / N),
+
+with s² the pooled variance between seeds, S the seeds, v the variance over images of the difference and N the images;
+the degrees of freedom are Satterthwaite's.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy import stats
 
 from hand_lib.errors import HandLibError
-from hand_lib.experiments.runs import Run
+from hand_lib.experiments.kept import Run
+from hand_lib.experiments.profiles import PROFILES
+from hand_lib.experiments.recording import is_current, records
+
+MARGIN = 0.25  # mm; two rows that surely lie nearer together than this are called equal
+MOST_SEEDS = 1000  # beyond which no number of seeds is named
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedSpread:
+    """How far trainings of one row lie apart that differ in their seed alone.
+
+    Attributes:
+        variance: of the mean EPE between seeds, mm², pooled over rows; NaN where no row has two seeds.
+        freedom: its degrees of freedom: over all rows, the number of seeds less one.
+        rows: how many rows it is pooled over.
+    """
+
+    variance: float
+    freedom: int
+    rows: int
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of one training, mm."""
+        return math.sqrt(self.variance)
+
+    def between_two(self, confidence: float = 0.95) -> float:
+        """A/A: the difference (mm) that two trainings of the *same* row stay under with this probability."""
+        return float(stats.t.ppf(0.5 + confidence / 2, self.freedom)) * math.sqrt(2) * self.deviation
+
+
+def pool(epe_by_row: Iterable[Sequence[float]]) -> SeedSpread:
+    """The variance between seeds, pooled over rows: ``epe_by_row`` holds each row's mean EPE by seed, mm."""
+    groups = [np.asarray(values, dtype=float) for values in epe_by_row if len(values) > 1]
+    freedom = sum(len(values) - 1 for values in groups)
+    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in groups)
+    return SeedSpread(variance=squares / freedom if freedom else math.nan, freedom=freedom, rows=len(groups))
+
+
+def seed_spread(runs: Iterable[Run]) -> SeedSpread:
+    """The spread between seeds in a profile: over these runs and over all its current records.
+
+    Args:
+        runs: of one profile; a run that is recorded too counts once.
+    """
+    runs = list(runs)
+    by_row: dict[tuple, dict[int, float]] = {}
+    for name in sorted({run.plan.profile.name for run in runs} & PROFILES.keys()):
+        for record in filter(is_current, records(name)):
+            decides = record["decides"]
+            row = decides["row"], str(decides["network"]), decides["imagenet"], decides["training"]["precision"]
+            by_row.setdefault(row, {})[record["seed"]] = record["metrics"]["epe_mean"]
+    for run in runs:
+        decides = run.plan.decides
+        row = decides["row"], str(decides["network"]), decides["imagenet"], decides["training"]["precision"]
+        by_row.setdefault(row, {})[run.plan.config.seed] = run.errors.mean().item()
+    return pool(list(by_seed.values()) for by_seed in by_row.values())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two rows on the same evaluation images, paired by seed and image.
 
-    The interval is a bootstrap over **images**: what another draw of as many evaluation hands could have shown of
-    these very networks. It does **not** cover the seeds: how much retraining would move the difference is seen in
-    ``per_seed``, and two or three seeds are too few for an interval.
-
     Attributes:
         difference: mean over seeds and images of a's error minus b's, mm; negative: a is better.
-        low, high: ends of the interval, mm.
+        low, high: ends of the interval over seeds and images, mm; infinite where the spread between seeds is unknown.
         confidence: its level.
+        margin: mm; an interval that lies within it on both sides of 0 says "equal".
+        spread: between seeds, and what it was pooled over.
+        image_error: standard error of the difference that the images leave, mm.
         per_seed: the difference of each pair of runs, mm.
         seeds: the pairs' seeds.
         images: how many images.
@@ -34,64 +102,120 @@ class Comparison:
     low: float
     high: float
     confidence: float
+    margin: float
+    spread: SeedSpread
+    image_error: float
     per_seed: tuple[float, ...]
     seeds: tuple[int, ...]
     images: int
     names: tuple[str, str]
 
     @property
-    def clear(self) -> bool:
-        """The interval excludes 0, and all seeds agree on the sign."""
-        same_sign = len({value > 0 for value in self.per_seed}) == 1
-        return same_sign and not self.low <= 0 <= self.high
+    def verdict(self) -> str:
+        """ "better" or "worse" (of a), "equal" (within the margin), or "not resolved"."""
+        if -self.margin < self.low and self.high < self.margin:
+            return "equal"
+        if self.low > 0 or self.high < 0:
+            return "worse" if self.difference > 0 else "better"
+        return "not resolved"
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """With how many seeds a difference of this size would be resolved; None where no number of seeds would do.
+
+        As much as is known now: the spread between seeds, and a difference that stays as it is.
+        """
+        if math.isnan(self.spread.variance):
+            return None
+        for seeds in range(1, MOST_SEEDS + 1):
+            error, freedom = _error(self.spread, seeds, self.image_error, self.images)
+            if stats.t.ppf(0.5 + self.confidence / 2, freedom) * error < abs(self.difference):
+                return seeds
+        return None
 
     def __str__(self) -> str:
         by_seed = ", ".join(f"{value:+.2f}" for value in self.per_seed)
         return (
             f"{self.names[0]} − {self.names[1]}: {self.difference:+.2f} mm "
-            f"[{self.low:+.2f}, {self.high:+.2f}] ({self.confidence:.0%} over {self.images} images), "
-            f"seeds {', '.join(map(str, self.seeds))}: {by_seed}"
+            f"[{self.low:+.2f}, {self.high:+.2f}] ({self.confidence:.0%} over seeds and {self.images} images), "
+            f"seeds {', '.join(map(str, self.seeds))}: {by_seed}; {self.verdict}"
         )
 
 
-def compare(runs_a: Run | Sequence[Run], runs_b: Run | Sequence[Run], *, confidence: float = 0.95) -> Comparison:
-    """Compare two rows on the same images: mean difference of the mean EPE, with a paired bootstrap interval.
+def compare(
+    runs_a: Run | Sequence[Run],
+    runs_b: Run | Sequence[Run],
+    *,
+    spread: SeedSpread | None = None,
+    confidence: float = 0.95,
+    margin: float = MARGIN,
+) -> Comparison:
+    """Compare two rows on the same images: mean difference of the mean EPE, with an interval over seeds and images.
 
     Args:
         runs_a, runs_b: runs of the same seeds, in any order, on the same evaluation set.
+        spread: between seeds; None pools it over these runs and the current records of their profile.
         confidence: level of the interval.
+        margin: mm within which two rows are called equal.
 
     Raises:
         HandLibError: the seeds differ, or the evaluation sets do.
     """
-    from scipy.stats import bootstrap
-
     a, b = ({run.plan.config.seed: run for run in _as_list(runs)} for runs in (runs_a, runs_b))
     if a.keys() != b.keys() or not a:
         raise HandLibError(f"runs are compared seed by seed: got seeds {sorted(a)} and {sorted(b)}")
     seeds = sorted(a)
     if any(not torch.equal(a[seed].truth, b[seed].truth) for seed in seeds):
         raise HandLibError("these runs were measured on different evaluation images")
+    spread = seed_spread([*a.values(), *b.values()]) if spread is None else spread
     by_seed = np.stack([(a[s].errors.mean(dim=1) - b[s].errors.mean(dim=1)).double().numpy() for s in seeds])  # (S, N)
-    by_image = by_seed.mean(axis=0)
-    if np.ptp(by_image) == 0:  # nothing to resample, for example a run and itself
-        low = high = float(by_image[0])
-    else:
-        generator = np.random.default_rng(0)
-        interval = bootstrap(
-            (by_image,), np.mean, confidence_level=confidence, method="BCa", batch=500, rng=generator
-        ).confidence_interval
-        low, high = float(interval.low), float(interval.high)
+    difference, low, high, image_error = difference_interval(by_seed, spread, confidence)
     return Comparison(
-        difference=float(by_image.mean()),
+        difference=difference,
         low=low,
         high=high,
         confidence=confidence,
+        margin=margin,
+        spread=spread,
+        image_error=image_error,
         per_seed=tuple(by_seed.mean(axis=1).tolist()),
         seeds=tuple(seeds),
         images=by_seed.shape[1],
         names=tuple(_name(runs) for runs in (a, b)),
     )
+
+
+def difference_interval(
+    by_seed: np.ndarray, spread: SeedSpread, confidence: float
+) -> tuple[float, float, float, float]:
+    """The t interval of the module's head.
+
+    Args:
+        by_seed: ``(S, N)`` mm, a's error minus b's, by seed and image.
+        spread: between seeds.
+        confidence: level of the interval.
+
+    Returns:
+        The mean difference, the interval's ends, and the standard error that the images leave; mm.
+    """
+    by_image = by_seed.mean(axis=0)
+    difference, images = float(by_image.mean()), len(by_image)
+    image_error = float(by_image.std(ddof=1) / math.sqrt(images)) if images > 1 else 0.0
+    if not by_seed.any():  # a run and itself
+        return 0.0, 0.0, 0.0, 0.0
+    if math.isnan(spread.variance):
+        return difference, -math.inf, math.inf, image_error
+    error, freedom = _error(spread, len(by_seed), image_error, images)
+    half = float(stats.t.ppf(0.5 + confidence / 2, freedom)) * error
+    return difference, difference - half, difference + half, image_error
+
+
+def _error(spread: SeedSpread, seeds: int, image_error: float, images: int) -> tuple[float, float]:
+    """Standard error of a mean difference over so many seeds, and Satterthwaite's degrees of freedom."""
+    of_seeds, of_images = 2 * spread.variance / seeds, image_error**2
+    total = of_seeds + of_images
+    parts = of_seeds**2 / spread.freedom + of_images**2 / max(images - 1, 1)
+    return math.sqrt(total), total**2 / parts if parts else math.inf
 
 
 def _as_list(runs: Run | Iterable[Run]) -> list[Run]:

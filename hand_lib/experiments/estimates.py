@@ -3,34 +3,54 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 import torch
 
 from hand_lib import cache, training
 from hand_lib.errors import HandLibError
-from hand_lib.experiments.planning import Plan, plan
+from hand_lib.experiments.planning import RECORD_FILE, Plan, plan
 from hand_lib.experiments.profiles import PROFILES, Profile
-from hand_lib.experiments.recording import device_name, records
+from hand_lib.experiments.provenance import device_name
+from hand_lib.experiments.recording import read_run, records
 from hand_lib.models.rows import Row
 from hand_lib.samples import Samples
 
 
 def estimate(
-    row: str | Row, profile: str | Profile = "quick", device: str | None = None, *, backbone: str | None = None
+    row: str | Row,
+    profile: str | Profile = "quick",
+    device: str | None = None,
+    *,
+    seeds: Sequence[int] = (0,),
+    backbone: str | None = None,
 ) -> str:
     """How long training should take and on what, for example "about 50 s on this CPU (AMD EPYC, 1 thread)".
 
-    Taken from a finished run of the same row, profile and backbone on a like device, else from a few measured steps.
+    Runs that are in the cache take no time and are named as such. The time of a training is taken from a finished run
+    of the same row, profile and backbone on a like device, else from a few measured steps.
 
     Raises:
         HandLibError: an unknown row, profile, device or backbone.
     """
-    planned = plan(row, profile=profile, device=device, backbone=backbone)
+    return expected_time(
+        [plan(row, profile=profile, device=device, backbone=backbone, seed=seed) for seed in seeds], device
+    )
+
+
+def expected_time(plans: Sequence[Plan], device: str | None) -> str:
+    """The words of :func:`estimate` for plans that differ in their seeds alone."""
+    left = [planned for planned in plans if not (planned.folder / RECORD_FILE).exists()]
+    if not left:
+        return "no time, found in the cache"
     where = training.choose_device(device)
     name = device_name(where)
-    seconds = _recorded_seconds(planned, name) or _measured_seconds(planned, where)
+    seconds = _recorded_seconds(left[0], name) or _measured_seconds(left[0], where)
     kind = {"cpu": "this CPU", "cuda": "this GPU", "mps": "this GPU"}[where.type]
-    return f"about {say_duration(seconds)} on {kind} ({name})"
+    said = f"about {say_duration(seconds * len(left))} on {kind} ({name})"
+    if len(plans) == 1:
+        return said
+    return said + f", for {len(left)} seeds" + (f" of {len(plans)}; the rest is in the cache" if plans != left else "")
 
 
 def say_duration(seconds: float) -> str:
@@ -43,11 +63,11 @@ def say_duration(seconds: float) -> str:
 
 
 def _recorded_seconds(planned: Plan, device: str) -> float | None:
-    paths = (cache.cache_dir() / "runs" / planned.profile.name).glob(f"{planned.row.name}-*/record.json")
+    paths = (cache.cache_dir() / "runs" / planned.profile.name).glob(f"{planned.row.name}-*/{RECORD_FILE}")
     known = records(planned.profile.name) if planned.profile.name in PROFILES else []
     for path in paths:
         try:
-            known.append(cache.read_json(path))
+            known.append(read_run(path))
         except HandLibError:  # the run itself will complain
             continue
     like = [
@@ -79,9 +99,7 @@ def _measured_seconds(planned: Plan, device: torch.device, steps: int = 4) -> fl
     )
     batches = training.Batches(noise.pictures_to(device), planned.config)
     fabric = training.make_fabric(device, planned.config.precision)
-    model = planned.build().to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(model.parameters(), fused=device.type in ("cpu", "cuda"))
-    network, stepper = fabric.setup(training.AllStages(model), optimiser)
+    network, stepper, _ = training.set_up(fabric, planned.build(), planned.config)
     began = 0.0
     for step in range(steps + 1):
         if step == 1:

@@ -19,11 +19,20 @@ from torch import nn
 from hand_lib import cache, training
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.profiles import DATA_SEED, PROFILES, Profile, get_depth, get_profile, get_row
+from hand_lib.experiments.schema import run_key
 from hand_lib.models import rows as rows_module
 from hand_lib.models.backbone import load_imagenet
-from hand_lib.models.rows import NetworkSize, Row
+from hand_lib.models.rows import Row
+from hand_lib.models.size import NetworkSize
 from hand_lib.synthetic import DATA_VERSION
 from hand_lib.training import TrainingConfig
+
+# What a run's folder holds when it is finished.
+RECORD_FILE, MODEL_FILE, EVALUATION_FILE = "record.json", "model.safetensors", "evaluation.safetensors"
+
+# Raised whenever a change of code outside the rows' own networks changes what training gives (a test notices): of the
+# backbone, the loop, the batches, the augmentation, the camera. Records hold it.
+TRAINING_REVISION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +42,14 @@ class Plan:
     Attributes:
         row, profile: what and how much.
         network: the profile's, or with another backbone.
-        imagenet: the backbone starts from ImageNet's weights, as in the paper, and not from random ones.
         config: the training's.
-        source: hash of the code that trains this row.
+        imagenet: the backbone starts from ImageNet's weights, as in the paper, and not from random ones.
     """
 
     row: Row
     profile: Profile
     network: NetworkSize
     config: TrainingConfig
-    source: str
     imagenet: bool = False
 
     @property
@@ -60,13 +67,15 @@ class Plan:
 
     @cached_property
     def decides(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        profile = self.profile
+        """What decides the outcome, as JSON holds it; of the code its revisions. A record is current while this is."""
+        profile, recipe = self.profile, self.row.recipe
         decides = {
             "row": self.row.name,
+            "revision": {"row": self.row.revision, "training": TRAINING_REVISION},
             "profile": profile.name,
             "network": asdict(self.network),
             "imagenet": self.imagenet,
+            "start": None if recipe.start is None else cache.digest(recipe.start(self.network)),
             "training": asdict(self.config),
             "data": {
                 "version": DATA_VERSION,
@@ -76,14 +85,18 @@ class Plan:
                 "render_size": profile.render_size,
                 "scene": asdict(profile.scene),
             },
-            "source": self.source,
         }
         return json.loads(json.dumps(decides, default=str))
 
+    @cached_property
+    def source(self) -> str:
+        """The hash of the code that trains this row."""
+        return source_hash(self.row, self.network)
+
     @property
     def key(self) -> str:
-        """The hash of :attr:`decides`."""
-        return hashlib.sha256(json.dumps(self.decides, sort_keys=True).encode()).hexdigest()
+        """The hash of :attr:`decides` and :attr:`source`: who edits a decoder sees it trained."""
+        return run_key(self.decides, self.source)
 
     @property
     def folder(self) -> Path:
@@ -94,13 +107,24 @@ class Plan:
         return training.build_seeded(lambda: self.row.build(self.network), self.config.seed)
 
     def start(self) -> nn.Module:
-        """The network as its training begins: :meth:`build`, with ImageNet's weights in the backbone if so planned."""
+        """The network as its training begins: :meth:`build`, with the weights that the plan or its row starts from.
+
+        Raises:
+            HandLibError: weights that the network has no place for; ImageNet's weights are gone.
+        """
         model = self.build()
         if self.imagenet:
             weights = load_imagenet(self.network.depth, folder=_imagenet_folder())
             if weights is None:
                 raise HandLibError(f"the ImageNet weights in {_imagenet_folder()} are gone")
-            model.backbone.load_weights(weights)
+            model.load_backbone(weights)
+        if self.row.recipe.start is not None:
+            try:
+                wrong = model.load_state_dict(self.row.recipe.start(self.network), strict=False).unexpected_keys
+            except RuntimeError as error:  # of another shape
+                wrong = [str(error).splitlines()[1].strip()]
+            if wrong:
+                raise HandLibError(f"the start of {self.row.name} does not fit its network: {wrong[0]}")
         return model
 
 
@@ -133,16 +157,15 @@ def plan(
         HandLibError: an unknown row, profile, device or backbone; the line names the choices. ImageNet's weights for
             a thinner backbone than the published one.
     """
-    profile, row_ = get_profile(profile), get_row(row)
+    profile, row = get_profile(profile), get_row(row)
     network = profile.network if backbone is None else replace(profile.network, depth=get_depth(backbone))
     precision = training.choose_precision(training.choose_device(device))
-    config = profile.training_config(seed=seed, precision=precision)
+    config = profile.training_config(seed=seed, precision=precision, recipe=row.recipe)
     if imagenet:
         if network.width != 64:
             raise HandLibError(f"ImageNet's weights are of width 64, profile {profile.name} has width {network.width}")
         imagenet = load_imagenet(network.depth, folder=_imagenet_folder()) is not None
-    source = source_hash(row, network)
-    return Plan(row=row_, profile=profile, network=network, config=config, source=source, imagenet=imagenet)
+    return Plan(row=row, profile=profile, network=network, config=config, imagenet=imagenet)
 
 
 _TRAINING_MODULES = (
@@ -150,19 +173,29 @@ _TRAINING_MODULES = (
     "hand_lib.datasets.augmentation",
     "hand_lib.samples",
     "hand_lib.skeleton",
-    "hand_lib.training",
+    "hand_lib.training.batches",
+    "hand_lib.training.checkpoints",
+    "hand_lib.training.config",
+    "hand_lib.training.engine",
+    "hand_lib.training.loop",
 )
-_EVALUATION_MODULES = ("hand_lib.camera", "hand_lib.datasets.augmentation", "hand_lib.metrics")
+_EVALUATION_MODULES = (
+    "hand_lib.camera",
+    "hand_lib.datasets.augmentation",
+    "hand_lib.evaluation",
+    "hand_lib.metrics",
+    "hand_lib.skeleton",
+)
 
 
 @functools.lru_cache(maxsize=256)
-def source_hash(row: str | Row, network: NetworkSize) -> str:
+def source_hash(row: Row, network: NetworkSize) -> str:
     """A hash of the code that decides the row's weights: its network's modules, the loop, the augmentation.
 
     Taken from the syntax trees without docstrings, so that a comment or a line break does not train everything again,
     and only from the modules that this row's network uses, so that a new row leaves the others' runs alone.
     """
-    build = get_row(row).build
+    build = row.build
     # On the CPU: random initialisation on the meta device makes torch load its compiler, which takes seconds.
     model = training.build_seeded(lambda: build(network), 0)
     shapes = [(name, tuple(tensor.shape)) for name, tensor in model.state_dict().items()]

@@ -9,7 +9,9 @@ from hand_lib.datasets.augmentation import GENTLE, JAR, Augmentation
 from hand_lib.datasets.synthetic import load_synthetic
 from hand_lib.errors import choose
 from hand_lib.models.backbone import LAYOUTS
-from hand_lib.models.rows import ROWS, NetworkSize, Row
+from hand_lib.models.recipe import NOTHING_MORE, Recipe
+from hand_lib.models.rows import ROWS, Row
+from hand_lib.models.size import NetworkSize
 from hand_lib.samples import Samples
 from hand_lib.synthetic import EASY, WIDE, SceneConfig
 from hand_lib.training import TrainingConfig
@@ -33,6 +35,8 @@ class Profile:
         augmentation: of the training crops.
         steps, batch_size: of the training.
         seeds: those that a full set of records has, in order of importance.
+        precision: "32-true" or "bf16-mixed" on every machine, so that records of different machines stand in one
+            table; None takes what the device is faster in, and records then say which it was.
     """
 
     name: str
@@ -46,21 +50,30 @@ class Profile:
     steps: int
     batch_size: int
     seeds: tuple[int, ...] = (0,)
+    precision: str | None = None
 
-    def training_config(self, *, seed: int, precision: str) -> TrainingConfig:
-        """How this profile trains any row."""
+    def training_config(self, *, seed: int, precision: str, recipe: Recipe = NOTHING_MORE) -> TrainingConfig:
+        """How this profile trains a row of this recipe, or any that asks for nothing of its own.
+
+        Args:
+            seed: of the data's order and augmentation.
+            precision: where the profile fixes none.
+            recipe: the row's.
+        """
         return TrainingConfig(
+            rates=recipe.rates,
+            anneals=recipe.anneals,
             steps=self.steps,
             batch_size=self.batch_size,
             image_size=self.network.image_size,
             augmentation=self.augmentation,
-            precision=precision,
+            precision=self.precision or precision,
             seed=seed,
         )
 
 
 RHD_TRAINING, RHD_EVALUATION = 41_258, 2_728  # images in RHD, whose sizes the large synthetic sets have
-PAPER_EPOCHS, PAPER_BATCH = 30, 64  # JAR, section 4
+PAPER_EPOCHS, PAPER_BATCH = 30, 64  # JAR, section 3.2
 PAPER_STEPS = PAPER_EPOCHS * RHD_TRAINING // PAPER_BATCH
 
 QUICK = Profile(
@@ -91,6 +104,7 @@ PROFILES: dict[str, Profile] = {
             augmentation=GENTLE,
             steps=40,
             batch_size=16,
+            precision="32-true",
         ),
         QUICK,
         replace(
@@ -111,6 +125,7 @@ PROFILES: dict[str, Profile] = {
             steps=PAPER_STEPS,
             batch_size=PAPER_BATCH,
             seeds=(0, 1, 2),
+            precision="bf16-mixed",
         ),
         Profile(
             name="paper",
@@ -124,6 +139,7 @@ PROFILES: dict[str, Profile] = {
             steps=PAPER_STEPS,
             batch_size=PAPER_BATCH,
             seeds=(0, 1, 2),
+            precision="bf16-mixed",
         ),
     )
 }

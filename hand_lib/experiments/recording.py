@@ -1,15 +1,9 @@
-"""The record of a run: plain JSON that says what came out, how and on what."""
+"""Records of runs: plain JSON that says what came out, how and on what; written once, checked whenever it is read."""
 
 from __future__ import annotations
 
-import functools
-import platform
-import re
-import subprocess
-import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +11,15 @@ import torch
 
 from hand_lib import cache, training
 from hand_lib.errors import HandLibError
-from hand_lib.experiments.planning import Plan, run_name, source_hash
-from hand_lib.experiments.profiles import PROFILES, Profile, get_profile, get_row
+from hand_lib.experiments.planning import Plan, run_name
+from hand_lib.experiments.profiles import BACKBONES, PROFILES, Profile, get_profile, get_row
+from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
+from hand_lib.experiments.schema import RECORD_FORMAT, RecordedRun, RunRecord, seal, validate
 from hand_lib.models.counting import count as count_model
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
 from hand_lib.synthetic import DATA_VERSION
 
-RECORD_FORMAT = 1
+NOT_OF_RUNS = "benchmarks"  # a folder in results/ with records of another kind
 
 
 def make_record(
@@ -34,15 +30,16 @@ def make_record(
     measured: dict[str, Any],
     checkpoint_sha256: str,
 ) -> dict[str, Any]:
-    """A run in plain JSON: what was asked, with what, and what came out.
+    """A run in plain JSON, see :class:`~hand_lib.experiments.schema.RunRecord`, without its checksum.
 
-    ``decides`` and ``key`` (its hash) say what decided the outcome; ``seconds`` is the wall time of training,
-    validations included, and ``data_wait_share`` the part of it in which the network waited for its next batch;
-    ``metrics`` are those of :func:`hand_lib.metrics.summarise` on the whole evaluation set, in millimetres, and
-    ``constant_prediction`` the same metrics for the mean training target.
+    Args:
+        planned: what was asked.
+        done: the training, finished.
+        device, processes: what it ran on.
+        measured: ``metrics``, ``constant_prediction`` and ``evaluation_source``.
+        checkpoint_sha256: of the weights' file.
     """
     counts = count_model(planned.build(), planned.network.image_size)
-    commit, changed = commit_of_code()
     return {
         "format": RECORD_FORMAT,
         "row": planned.row.name,
@@ -55,9 +52,6 @@ def make_record(
         "key": planned.key,
         "source": planned.source,
         "decides": planned.decides,
-        "commit": commit,
-        "uncommitted_changes": changed,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": device_name(device),
         "processes": processes,
         "libraries": library_versions(),
@@ -68,12 +62,28 @@ def make_record(
         "steps": done.step,
         "images_seen": done.step * planned.config.batch_size,
         "seconds": round(done.seconds, 2),
-        "data_wait_share": round(done.data_seconds / max(done.seconds, 1e-9), 4),
+        # Sampled and scaled up on a GPU, so it can come out above the whole.
+        "data_wait_share": min(1.0, round(done.data_seconds / max(done.seconds, 1e-9), 4)),
         **asdict(counts),
         **measured,
         "curve": done.curve,
         "checkpoint_sha256": checkpoint_sha256,
     }
+
+
+def check_recordable() -> str:
+    """The commit that a record made now would name.
+
+    Raises:
+        HandLibError: the package has uncommitted changes, so that no commit says what ran; names the files.
+    """
+    commit, changed = commit_of_code()
+    if changed:
+        few = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+        raise HandLibError(
+            f"a recorded run names its commit, but these have uncommitted changes: {few}; commit them first"
+        )
+    return commit
 
 
 def record_path(record: dict[str, Any], folder: Path | None = None) -> Path:
@@ -83,10 +93,62 @@ def record_path(record: dict[str, Any], folder: Path | None = None) -> Path:
 
 
 def write_record(record: dict[str, Any], folder: Path | None = None) -> Path:
-    """Write a record under ``results/``; returns its path."""
-    path = record_path(record, folder)
-    cache.write_json(path, record)
+    """Write a run's record under ``results/``, with the commit and the date of now; returns its path.
+
+    Where the same run is recorded there already, that record stays as it is.
+
+    Args:
+        record: a :class:`~hand_lib.experiments.schema.RunRecord`, as :func:`make_record` gives it.
+        folder: instead of :func:`hand_lib.cache.results_dir`.
+
+    Raises:
+        HandLibError: what is given is no record of a run; the package has uncommitted changes; the file cannot be
+            written.
+    """
+    path = record_path(validate(record, RunRecord), folder)
+    if not _is_recorded(record, path):
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        cache.write_json(path, seal({**record, "commit": check_recordable(), "date": now}))
     return path
+
+
+def _is_recorded(record: dict[str, Any], path: Path) -> bool:
+    try:
+        known = read_record(path)
+    except HandLibError:  # none, or one that is not to be believed
+        return False
+    return {**known, **record, "sha256": known["sha256"]} == known
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """The record that a run has left in the cache, a :class:`~hand_lib.experiments.schema.RunRecord` as plain JSON.
+
+    Raises:
+        HandLibError: no such file; no record; a field that is wrong; one that was changed. One line that names the
+            file, the field and the value.
+    """
+    return _read(path, RunRecord)
+
+
+def _read(path: Path, model: type[RunRecord]) -> dict[str, Any]:
+    content = cache.read_json(path)
+    try:
+        return validate(content, model)
+    except HandLibError as error:
+        raise HandLibError(f"cannot use {path}: {error}") from error
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """One recorded run, a :class:`~hand_lib.experiments.schema.RecordedRun` as plain JSON.
+
+    Raises:
+        HandLibError: as :func:`read_run`; or it lies where another run's record belongs.
+    """
+    record = _read(path, RecordedRun)
+    wanted = record_path(record, path.parent.parent)
+    if wanted != path:
+        raise HandLibError(f"cannot use {path}: it is the record of another run, whose place is {wanted}")
+    return record
 
 
 def records(profile: str | None = None, row: str | None = None, folder: Path | None = None) -> list[dict[str, Any]]:
@@ -97,21 +159,14 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
         folder: instead of :func:`hand_lib.cache.results_dir`.
 
     Raises:
-        HandLibError: a record cannot be read; an unknown profile or row.
+        HandLibError: a record cannot be read, see :func:`read_record`; an unknown profile or row.
     """
     if profile is not None:
         get_profile(profile)
     if row is not None:
         get_row(row)
-    found = []
-    for path in sorted((folder or cache.results_dir()).glob("*/*.json")):
-        if path.parent.name == "benchmarks":  # records of speed, not of runs
-            continue
-        record = cache.read_json(path)
-        if not isinstance(record, dict) or record.get("format") != RECORD_FORMAT:
-            raise HandLibError(f"{path} is no record of a run")
-        if profile in (None, record["profile"]) and row in (None, record["row"]):
-            found.append(record)
+    found = [read_record(path) for path in _record_files(folder or cache.results_dir())]
+    found = [record for record in found if profile in (None, record["profile"]) and row in (None, record["row"])]
     order = {name: i for i, name in enumerate(ROWS)}
     profiles = {name: i for i, name in enumerate(PROFILES)}
     return sorted(
@@ -127,66 +182,50 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
     )
 
 
+def _record_files(folder: Path) -> list[Path]:
+    """All JSON files one folder deep; none where there is no such folder."""
+    with cache.readable_errors(folder, "read"):
+        try:
+            inside = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != NOT_OF_RUNS)
+        except FileNotFoundError:
+            return []
+    found = []
+    for part in inside:
+        with cache.readable_errors(part, "read"):
+            found += sorted(path for path in part.iterdir() if path.suffix == ".json" and path.name[0] != ".")
+    return found
+
+
 def missing(profile: str | Profile, folder: Path | None = None) -> list[tuple[str, int]]:
-    """The (row, seed) pairs of a profile that are not recorded, most wanted first: the first seed of all rows first."""
+    """The (row, seed) pairs of which a profile has no current record, the first seed of all rows first."""
     profile = get_profile(profile)
     backbone = f"resnet{profile.network.depth}"
     have = {
         (r["row"], r["seed"])
         for r in records(profile.name, folder=folder)
-        if r["backbone"] == backbone and not r["imagenet"]
+        if r["backbone"] == backbone and not r["imagenet"] and is_current(r)
     }
     return [(row, seed) for seed in profile.seeds for row in ROWS if (row, seed) not in have]
 
 
 def is_current(record: dict[str, Any]) -> bool:
-    """Whether the code and the data that made a record are today's."""
-    if record["row"] not in ROWS or record["data_version"] != DATA_VERSION:
-        return False
-    network = NetworkSize(**record["decides"]["network"])
-    return record["source"] == source_hash(record["row"], network)
+    """Whether a run planned today would be decided by all that decided this one.
+
+    Of the code that is its revisions, not its text: a record outlives a change that leaves the outcome as it was.
+    """
+    return record["decides"] == today(record)
 
 
-def commit_of_code() -> tuple[str, bool | None]:
-    """The checkout's commit, and whether the package has uncommitted changes; "unknown" without git."""
-    here = Path(__file__).resolve().parents[1]  # all of hand_lib
-    try:
-        outputs = [
-            subprocess.run(
-                ["git", "-C", str(here), *words], capture_output=True, text=True, check=True, timeout=20
-            ).stdout
-            for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", str(here)])
-        ]
-    except (OSError, subprocess.SubprocessError):
-        return "unknown", None
-    return outputs[0].strip(), bool(outputs[1].strip())
-
-
-def library_versions() -> dict[str, str]:
-    """Python's version and those of the libraries that decide a run's numbers."""
-    versions = {"python": platform.python_version()}
-    for name in ("torch", "numpy", "scipy", "lightning", "safetensors"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = getattr(sys.modules.get(name), "__version__", "unknown")
-    return versions
-
-
-def device_name(device: torch.device) -> str:
-    """The device for people and records: "NVIDIA …", or the processor and the number of threads."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    if device.type == "mps":
-        return f"{_processor()} (GPU)"
-    threads = torch.get_num_threads()
-    return f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
-
-
-@functools.cache
-def _processor() -> str:
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
+def today(record: dict[str, Any]) -> dict[str, Any] | None:
+    """What would decide a record's run if it were planned today; None where there is no such row or profile now."""
+    row, profile, depth = ROWS.get(record["row"]), PROFILES.get(record["profile"]), BACKBONES.get(record["backbone"])
+    if row is None or profile is None or depth is None:
+        return None
+    precision = record["decides"].get("training", {}).get("precision", "")
+    return Plan(
+        row=row,
+        profile=profile,
+        network=replace(profile.network, depth=depth),
+        config=profile.training_config(seed=record["seed"], precision=precision, recipe=row.recipe),
+        imagenet=record["imagenet"],
+    ).decides

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hand_lib.experiments import PROFILES, Comparison, Run, is_current, records
+from hand_lib.experiments import PROFILES, Comparison, Run, SeedSpread, is_current, records
 from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table
 from hand_lib.metrics import mean_epe
 from hand_lib.models.counting import count
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import JOINTS, TIPS
 
 TITLES: Mapping[str, str] = {
@@ -152,7 +154,10 @@ def printed_difference(comparison: Comparison) -> float | None:
 
 
 def differences_table(comparisons: Sequence[Comparison]) -> Table:
-    """One line a comparison: the paired difference, its interval over hands, each seed's, and the paper's."""
+    """One line per comparison: the paired difference, its interval over seeds and hands, each seed's, the paper's.
+
+    Under it the A/A line: how far two trainings of one and the same row lie apart.
+    """
     most = max(len(c.seeds) for c in comparisons)
     lines = []
     for c in comparisons:
@@ -162,7 +167,7 @@ def differences_table(comparisons: Sequence[Comparison]) -> Table:
             [
                 f"{title(c.names[0])} − {title(c.names[1])}",
                 f"{c.difference:+.2f}",
-                f"{c.low:+.2f} to {c.high:+.2f}",
+                interval(c),
                 *seeds,
                 "–" if printed is None else f"{printed:+.2f}",
             ]
@@ -171,30 +176,48 @@ def differences_table(comparisons: Sequence[Comparison]) -> Table:
     return table(
         ["difference of EPE", "mm", "95 % interval", *(f"seed {seed}" for seed in longest.seeds), NOT_COMPARABLE],
         lines,
-        note="Negative: the first is better. The interval speaks of other hands, not of other trainings: "
-        "see the seeds for those.",
+        note="Negative: the first is better. The interval is over seeds and hands. "
+        + a_against_a(comparisons[0].spread),
+    )
+
+
+def interval(comparison: Comparison) -> str:
+    """ "−0.40 to +0.12", or a dash where the spread between seeds is not known."""
+    known = math.isfinite(comparison.low)
+    return f"{comparison.low:+.2f} to {comparison.high:+.2f}" if known else "–"
+
+
+def a_against_a(spread: SeedSpread) -> str:
+    """The A/A line: what a difference of one row from itself, trained twice, looks like."""
+    if not spread.freedom:
+        return "No row here has two seeds, so nothing is known of how far two trainings of one row lie apart."
+    return (
+        f"A/A: two trainings of one row differ by up to {spread.between_two():.2f} mm, in 19 of 20 cases "
+        f"(pooled over {spread.rows} rows with {spread.freedom} degrees of freedom)."
     )
 
 
 def verdict(comparison: Comparison) -> str:
     """What a comparison shows, in one sentence, beside the paper's order."""
     first, second = (title(name) for name in comparison.names)
-    if len(comparison.seeds) < 2 and not comparison.low <= 0 <= comparison.high:
-        better = first if comparison.difference < 0 else second
-        return f"*{first}* against *{second}*: *{better}* is better with this one seed, which settles little."
-    if not comparison.clear:
+    size = f"{abs(comparison.difference):.2f} mm"
+    if comparison.verdict == "equal":
+        return f"*{first}* and *{second}* are equal within {comparison.margin:g} mm."
+    if comparison.verdict == "not resolved":
+        needed = comparison.seeds_needed
+        more = f"; {needed} seeds would resolve a difference of this size" if needed else ""
         return (
-            f"*{first}* against *{second}*: the interval or the seeds leave the sign open, "
-            "so this experiment does not tell the two apart."
+            f"*{first}* against *{second}*: not resolved. {size} lie between them, "
+            f"less than trainings of one row may differ by{more}."
         )
     better, worse = (first, second) if comparison.difference < 0 else (second, first)
-    sentence = f"*{better}* is better than *{worse}*, by {abs(comparison.difference):.2f} mm"
+    sentence = f"*{better}* is better than *{worse}*, by {size}"
     printed = printed_difference(comparison)
     if printed is None:
         return sentence + "."
     if (printed < 0) == (comparison.difference < 0):
         return sentence + ", the same way round as in the paper."
-    return sentence + ". **This contradicts the paper's order.**"
+    return sentence + ". **This is not the paper's order.**"
 
 
 def verdicts(comparisons: Sequence[Comparison], profile: str) -> str:
@@ -208,9 +231,10 @@ def follows(text: str, profile: str) -> str:
 
 
 def contradicts(comparison: Comparison) -> bool:
-    """The difference is clear and its sign is not the paper's."""
+    """The difference is resolved and its sign is not the paper's."""
     printed = printed_difference(comparison)
-    return comparison.clear and printed is not None and (printed < 0) != (comparison.difference < 0)
+    resolved = comparison.verdict in ("better", "worse")
+    return resolved and printed is not None and (printed < 0) != (comparison.difference < 0)
 
 
 def seed_mean(runs: Sequence[Run]) -> Tensor:

@@ -8,7 +8,8 @@ from typing import Any
 
 from hand_lib.cache import atomic_write
 from hand_lib.experiments import PROFILES, get_depth, is_current, records
-from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, together
+from hand_lib.experiments.schema import digest
+from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, plain, together
 from hand_lib.models.rows import ROWS
 
 HEADER = ("row", "in the paper", "EPE, mm", "AUC 20–50", "seeds", "backbone", PAPER_EPE)
@@ -43,22 +44,23 @@ def markdown(found: Iterable[Mapping[str, Any]]) -> str:
 
 
 def table(members: Sequence[Mapping[str, Any]]) -> Table:
-    """The records of one profile: a line for each row, backbone, start, and version of the code and the pictures.
+    """The records of one profile: a line for all that were decided by the same but for the seed.
 
-    Seeds are averaged only where code and pictures were the same. The spread is the sample standard deviation.
+    So seeds are averaged only where code and pictures were the same. The spread is the sample standard deviation.
     """
-    groups: dict[tuple[str, str, bool, str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in members:
-        key = (record["row"], record["backbone"], record["imagenet"], record["source"], record["data_version"])
-        groups.setdefault(key, []).append(record)
+        training = {name: value for name, value in record["decides"]["training"].items() if name != "seed"}
+        groups.setdefault(digest({**record["decides"], "training": training}), []).append(record)
     lines, outdated = [], False
-    for (name, backbone, imagenet, _, _), runs in groups.items():
+    for runs in groups.values():
+        name, backbone, imagenet = (runs[0][field] for field in ("row", "backbone", "imagenet"))
         current = all(is_current(run) for run in runs)
         outdated |= not current
         lines.append(
             (
                 f"`{name}`" if current else f"`{name}` \\*",
-                runs[0]["table_id"],
+                plain(runs[0]["table_id"]),
                 together(mean_and_spread([run["metrics"]["epe_mean"] for run in runs], digits=2)),
                 together(mean_and_spread([run["metrics"]["auc_20_50"] for run in runs], digits=3)),
                 together(", ".join(str(run["seed"]) for run in runs)),
@@ -71,7 +73,7 @@ def table(members: Sequence[Mapping[str, Any]]) -> Table:
 
 def _shared_facts(members: Sequence[Mapping[str, Any]]) -> str:
     """Where these runs were trained, and what the constant prediction has on their pictures."""
-    devices = sorted({run["device"] for run in members})
+    devices = sorted({plain(run["device"]) for run in members})
     constants = sorted({f"{run['constant_prediction']['epe_mean']:.2f}" for run in members})
     return f"Trained on {'; '.join(devices)}. The constant prediction has {' or '.join(constants)} mm."
 

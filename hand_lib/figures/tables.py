@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import html
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+from hand_lib.errors import printable
 
 PAPER_EPE = "paper's EPE, RHD (not comparable)"  # over the column of what the paper prints
 
@@ -127,6 +130,12 @@ def results_table(
             cells.append(str(paper.get(name, "–")))
         lines.append(tuple(cells))
     return Table(tuple(header), tuple(lines), note)
+
+
+def plain(text: str) -> str:
+    """Text that is not ours, such as a device's name, for a page in Markdown: shown as it is, whatever stands in it."""
+    escaped = re.sub(r"[!-/:-@[-`{-~]", r"\\\g<0>", printable(text))  # Markdown has a way out for all of ASCII's marks
+    return escaped.replace(r"\,", ",").replace(r"\.", ".").replace(r"\|", "&#124;")  # a bar would end a table's cell
 
 
 def together(text: str) -> str:

@@ -84,6 +84,10 @@ def shortcut(channels: int, out_channels: int, stride: int) -> nn.Module:
     )
 
 
+# torch 2.13 on processors without AVX-512 writes past its memory in a strided 1×1 convolution of fewer than 8 channels
+# with the channels last; the shortcuts of a thinner network are such convolutions.
+MIN_WIDTH = 8
+
 LAYOUTS = {
     18: (BasicBlock, (2, 2, 2, 2)),
     34: (BasicBlock, (3, 4, 6, 3)),
@@ -101,12 +105,13 @@ class ResNet(nn.Module):
 
     Args:
         depth: 18, 34, 50, 101 or 152.
-        width: channels of the first block; 64 is the published network, less is the same network, thinner.
+        width: channels of the first block; 64 is the published network, less is the same network, thinner; at least
+            :data:`MIN_WIDTH`.
         final_stride: stride of the last block. 2 is the published network (8×8 maps at 256 px); 1 keeps 4×4 maps at
             64 px and 8×8 at 128 px, with the same weights.
 
     Raises:
-        HandLibError: for an unknown depth or stride, or a width below 1.
+        HandLibError: for an unknown depth or stride, or a width below :data:`MIN_WIDTH`.
     """
 
     def __init__(self, *, depth: int = 18, width: int = 64, final_stride: int = 2) -> None:
@@ -115,8 +120,8 @@ class ResNet(nn.Module):
             raise choose("ResNet depth", depth, LAYOUTS)
         if final_stride not in (1, 2):
             raise choose("final stride", final_stride, (1, 2))
-        if width < 1:
-            raise HandLibError(f"backbone width must be at least 1, not {width}")
+        if width < MIN_WIDTH:
+            raise HandLibError(f"backbone width must be at least {MIN_WIDTH}, not {width}")
         block, counts = LAYOUTS[depth]
         self.depth, self.width = depth, width
         self.channels = 8 * width * block.expansion  # of X

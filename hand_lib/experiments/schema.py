@@ -1,0 +1,280 @@
+"""What a record of a run must be: its fields, their ranges, and how they hang together.
+
+A record passes through here when it is written and whenever it is read, so nothing that reads records has to doubt
+them. A :class:`RunRecord` says what a run measured, and lies beside the run's weights in the cache; a
+:class:`RecordedRun` says also when it was recorded and from which commit, and lies under ``results/``. Both end in a
+checksum of all the rest (:func:`seal`), so that a digit changed by hand or by a bad disk is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from hand_lib.errors import HandLibError
+from hand_lib.models.size import NetworkSize
+from hand_lib.skeleton import NUM_JOINTS
+from hand_lib.strict import Count, Hash, Millimetres, Name, Positive, Seconds, Seed, Share, Strict, Text, check
+from hand_lib.training.checkpoints import CurvePoint, in_order
+
+RECORD_FORMAT = 2
+
+
+def _a_date(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+def possible_network(size: Network) -> Network:
+    """The size, if there is a network of it; else ValueError."""
+    try:
+        NetworkSize(**size.model_dump())
+    except HandLibError as error:
+        raise ValueError(str(error)) from error
+    return size
+
+
+Scalar = bool | int | float | str | None
+Small = dict[str, Scalar | list[Scalar]]
+Setting = Scalar | list[Scalar | Small] | Small
+
+
+class Settings(BaseModel):
+    """Settings of which some must be there; others are kept as they are, for every version of the code has its own."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, Setting]
+
+
+class Network(Strict):
+    """:class:`hand_lib.models.rows.NetworkSize`."""
+
+    depth: Positive
+    width: Positive
+    image_size: Positive
+    final_stride: Positive
+
+
+class Training(Settings):
+    """:class:`hand_lib.training.TrainingConfig`."""
+
+    steps: Positive
+    batch_size: Positive
+    image_size: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    precision: Literal["32-true", "bf16-mixed"]
+    seed: Seed
+
+
+class Data(Settings):
+    """The rendered hands."""
+
+    version: Text
+    seed: Seed
+    training_count: Positive
+    evaluation_count: Positive
+    render_size: Positive
+
+
+class Revision(Strict):
+    """Of the code: raised where a change of it changes the outcome."""
+
+    row: Positive
+    training: Positive
+
+
+class Decides(Strict):
+    """What decided a run's outcome, see :attr:`hand_lib.experiments.planning.Plan.decides`.
+
+    The first records have a ``source`` here, and neither ``revision`` nor ``start``.
+    """
+
+    row: Name
+    revision: Revision | None = None
+    profile: Name
+    network: Annotated[Network, AfterValidator(possible_network)]
+    imagenet: bool
+    training: Training
+    start: Hash | None = None
+    data: Data
+    source: Hash | None = None
+
+
+class Metrics(Strict):
+    """What :func:`hand_lib.metrics.summarise` gives."""
+
+    epe_mean: Millimetres
+    epe_median: Millimetres
+    epe_median_over_joints: Millimetres
+    epe_visible: Millimetres | None
+    epe_visible_over_joints: Millimetres | None
+    epe_per_joint: Annotated[list[Millimetres], Field(min_length=NUM_JOINTS, max_length=NUM_JOINTS)]
+    auc_0_50: Share
+    auc_20_50: Share
+    auc_21_50_groups: Share
+    auc_0_100: Share
+    root_epe_mean: Millimetres
+    pa_epe_mean: Millimetres
+    pa_epe_mean_reflection: Millimetres
+
+    @model_validator(mode="after")
+    def _agree(self) -> Metrics:
+        mean = math.fsum(self.epe_per_joint) / NUM_JOINTS
+        _same("epe_mean", self.epe_mean, mean, "the mean of epe_per_joint")
+        # The curve of correct keypoints rises from below 1 − e/T to 1, and the trapezium rule over 100 thresholds is
+        # off by half a step at most.
+        half_a_step = 1 / 198
+        if self.auc_0_100 < 1 - self.epe_mean / 100 - half_a_step:
+            raise ValueError(f"auc_0_100 is {self.auc_0_100}, too low for an epe_mean of {self.epe_mean} mm")
+        for name in ("auc_20_50", "auc_0_100"):
+            if self.auc_0_50 > getattr(self, name) + 2 * half_a_step:
+                raise ValueError(f"auc_0_50 is {self.auc_0_50}, more than {name}, {getattr(self, name)}")
+        return self
+
+
+class Libraries(Strict):
+    """Versions."""
+
+    python: Text
+    torch: Text
+    numpy: Text
+    scipy: Text
+    lightning: Text
+    safetensors: Text
+
+
+class RunRecord(Strict):
+    """What a run was, how and on what it was trained, and what came out.
+
+    Attributes:
+        row, title, table_id, profile, backbone, imagenet, seed: what was trained.
+        key: the hash of ``decides`` and ``source``, which the run is kept under.
+        source: hash of the code that trained it.
+        decides: what decided the outcome; of the code its revisions.
+        device, processes, libraries: what it was trained on, and with.
+        data_version, split, evaluation_images, training_images: the hands.
+        steps, images_seen: of the training.
+        seconds: its wall time, validations included, of all parts of an interrupted one together.
+        data_wait_share: of it, the part in which the network waited for its next batch.
+        params, head_params, macs, head_macs, head_macs_output_grid: see :class:`hand_lib.models.counting.Counts`.
+        metrics: on the whole evaluation set.
+        constant_prediction: the same of the mean training target.
+        evaluation_source: hash of the code that measured.
+        curve: the validations while it was trained.
+        checkpoint_sha256: of the file of the trained weights.
+        sha256: of all the rest of this record, see :func:`seal`.
+    """
+
+    format: Literal[RECORD_FORMAT]
+    row: Name
+    title: Text
+    table_id: Text
+    profile: Name
+    backbone: Annotated[str, Field(pattern=r"^resnet[0-9]{2,3}$")]
+    imagenet: bool
+    seed: Seed
+    key: Hash
+    source: Hash
+    decides: Decides
+    device: Text
+    processes: Positive
+    libraries: Libraries
+    data_version: Text
+    split: Literal["evaluation"]
+    evaluation_images: Positive
+    training_images: Positive
+    steps: Positive
+    images_seen: Positive
+    seconds: Seconds
+    data_wait_share: Share
+    params: Positive
+    head_params: Count
+    macs: Positive
+    head_macs: Count
+    head_macs_output_grid: Count
+    metrics: Metrics
+    constant_prediction: Metrics
+    evaluation_source: Hash
+    curve: Annotated[list[CurvePoint], Field(min_length=1, max_length=10_000)]
+    checkpoint_sha256: Hash
+    sha256: Hash
+
+    @model_validator(mode="after")
+    def _agree(self) -> RunRecord:
+        decides, training, data = self.decides, self.decides.training, self.decides.data
+        for name in ("row", "profile", "imagenet"):
+            _same(name, getattr(self, name), getattr(decides, name), f"decides.{name}")
+        _same("seed", self.seed, training.seed, "decides.training.seed")
+        _same("steps", self.steps, training.steps, "decides.training.steps")
+        _same("images_seen", self.images_seen, training.steps * training.batch_size, "steps times batch size")
+        _same("backbone", self.backbone, f"resnet{decides.network.depth}", "the depth in decides.network")
+        _same("data_version", self.data_version, data.version, "decides.data.version")
+        _same("training_images", self.training_images, data.training_count, "decides.data.training_count")
+        _same("evaluation_images", self.evaluation_images, data.evaluation_count, "decides.data.evaluation_count")
+        in_order(self.curve, steps=self.steps, seconds=self.seconds + 0.01)  # which are rounded to hundredths
+        _same("curve's last step", self.curve[-1].step, self.steps, "steps")
+        if any(point.epe is None for point in self.curve):
+            raise ValueError("curve has a validation without epe")
+        for part, whole in (("head_params", "params"), ("head_macs", "macs")):
+            if getattr(self, part) > getattr(self, whole):
+                raise ValueError(f"{part} is {getattr(self, part)}, more than {whole}, {getattr(self, whole)}")
+        return self
+
+
+class RecordedRun(RunRecord):
+    """A run as it is committed.
+
+    Attributes:
+        commit: of the package when the run was recorded, without uncommitted changes; "unknown" outside git.
+        date: when it was recorded, UTC.
+    """
+
+    commit: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64}|unknown)$")]
+    date: Annotated[
+        str, Field(pattern=r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}\+00:00$"), AfterValidator(_a_date)
+    ]
+
+
+def digest(content: object) -> str:
+    """The sha256 of plain JSON, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def run_key(decides: Mapping[str, Any], source: str) -> str:
+    """The hash that a run is kept under."""
+    return digest({**decides, "source": source})
+
+
+def seal(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with the checksum of all the rest as its last field, ``sha256``."""
+    content = {name: value for name, value in record.items() if name != "sha256"}
+    return {**content, "sha256": digest(content)}
+
+
+def validate(content: object, model: type[RunRecord]) -> dict[str, Any]:
+    """The content of a record, which has passed all checks; a plain dict, for its many readers.
+
+    Raises:
+        HandLibError: names the first field that is wrong, and its value.
+    """
+    form = content.get("format") if isinstance(content, dict) else None
+    if form != RECORD_FORMAT or isinstance(form, bool | float):
+        raise HandLibError(f"it is no record of a run in format {RECORD_FORMAT}")
+    check(model, content)
+    if content["key"] != run_key(content["decides"], content["source"]):
+        raise HandLibError("key is not the hash of decides and source: something in them was changed")
+    if content["sha256"] != seal(content)["sha256"]:
+        raise HandLibError("sha256 is not that of its content: something in it was changed")
+    return content
+
+
+def _same(name: str, here: object, there: object, where: str) -> None:
+    near = isinstance(here, float) and math.isclose(here, there, rel_tol=1e-9, abs_tol=1e-9)
+    if here != there and not near:
+        raise ValueError(f"{name} is {here!r}, but {where} is {there!r}")

@@ -1,0 +1,103 @@
+"""Files of weights: what they say of themselves, and how one that somebody has is measured on held-out hands."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import AfterValidator
+from torch import Tensor, nn
+
+from hand_lib import cache, training
+from hand_lib.errors import HandLibError
+from hand_lib.experiments.measuring import constant_prediction, measure
+from hand_lib.experiments.planning import Plan
+from hand_lib.experiments.profiles import get_profile, get_row
+from hand_lib.experiments.schema import Network, possible_network
+from hand_lib.models.size import NetworkSize
+from hand_lib.strict import Hash, Name, Seed, Strict, check
+from hand_lib.training.checkpoints import read_saved
+
+WEIGHTS_KIND = "weights"
+
+
+class About(Strict):
+    """What a file of weights, or a checkpoint, says of itself."""
+
+    kind: Literal[WEIGHTS_KIND, training.CHECKPOINT_KIND]
+    key: Hash
+    row: Name
+    profile: Name
+    seed: Seed
+    network: Annotated[Network, AfterValidator(possible_network)]
+
+
+def about(planned: Plan) -> dict[str, str]:
+    """The metadata of a plan's files, but for ``kind`` and ``key``; numbers and the network as JSON."""
+    return {
+        "row": planned.row.name,
+        "profile": planned.profile.name,
+        "seed": str(planned.config.seed),
+        "network": json.dumps(asdict(planned.network)),
+    }
+
+
+def evaluate_checkpoint(path: Path, *, profile: str | None = None, device: str | None = None) -> dict[str, Any]:
+    """Measure a weights file or a training checkpoint that this package wrote.
+
+    Args:
+        path: ``model.safetensors`` or ``checkpoint.safetensors``.
+        profile: whose evaluation set to use; None takes the one it was trained in.
+        device: where to compute.
+
+    Returns:
+        ``row``, ``profile``, ``seed``, ``backbone``, ``step`` (None for finished weights), ``metrics``,
+        ``constant_prediction``.
+
+    Raises:
+        HandLibError: no such file; damaged; a file that tells of no row of this package; weights that do not fit.
+    """
+    tensors, metadata = cache.read_tensors(path)
+    said = _read_about(path, metadata)
+    row, network = get_row(said.row), NetworkSize(**said.network.model_dump())
+    profile_ = get_profile(profile or said.profile)
+    step = None
+    if said.kind == training.CHECKPOINT_KIND:
+        step = read_saved(path, metadata).step
+        tensors = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    with torch.device("meta"):  # names and shapes alone: what a file asks for may be larger than this machine
+        fits = row.build(network).state_dict()
+    cache.expect_tensors(path, tensors, fits)
+    where = training.choose_device(device)
+    model = _loaded(path, row.build(network), tensors).to(where, memory_format=torch.channels_last)
+    result = measure(profile_, model, image_size=network.image_size, device=where)
+    return {
+        "row": row.name,
+        "profile": profile_.name,
+        "seed": said.seed,
+        "backbone": f"resnet{network.depth}",
+        "step": step,
+        "metrics": result.metrics,
+        "constant_prediction": constant_prediction(profile_),
+    }
+
+
+def _read_about(path: Path, metadata: dict[str, str]) -> About:
+    found: dict[str, object] = {name: metadata[name] for name in About.model_fields if name in metadata}
+    try:
+        for name in ("seed", "network"):
+            found[name] = cache.parse_json(metadata.get(name, "null"))
+        return check(About, found)
+    except (HandLibError, ValueError) as error:
+        raise HandLibError(f"{path} is not a checkpoint of this package: {error}") from error
+
+
+def _loaded(path: Path, model: nn.Module, tensors: dict[str, Tensor]) -> nn.Module:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise HandLibError(f"cannot use {path}: {name} has a number that is not finite")
+    model.load_state_dict(tensors)
+    return model

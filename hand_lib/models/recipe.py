@@ -1,0 +1,79 @@
+"""What a row asks of its training beyond what its profile says: data that the loop reads, whatever the row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from hand_lib.errors import HandLibError
+from hand_lib.models.size import NetworkSize
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartRate:
+    """Another learning rate for one part of a network.
+
+    Attributes:
+        part: name of a submodule or a parameter, such as ``representation.selector``.
+        factor: times the learning rate of all else; the schedule over the steps stays the same.
+    """
+
+    part: str
+    factor: float
+
+    def covers(self, parameter: str) -> bool:
+        """Whether the parameter of this name belongs to the part."""
+        return parameter == self.part or parameter.startswith(f"{self.part}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anneal:
+    """A buffer of a network that follows the step, such as a temperature: a straight line between two shares.
+
+    Attributes:
+        buffer: name of a buffer, such as ``representation.selector.temperature``; all its elements take the value.
+        start, end: its value up to ``begin`` and from ``until`` on.
+        begin, until: shares of all steps, in [0, 1], ``begin`` before ``until``.
+
+    Raises:
+        HandLibError: shares that are no shares, or in the wrong order.
+    """
+
+    buffer: str
+    start: float
+    end: float
+    begin: float = 0.0
+    until: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.begin < self.until <= 1:
+            raise HandLibError(
+                f"{self.buffer} cannot go from {self.start} to {self.end} between the shares {self.begin} and "
+                f"{self.until} of a training: 0 ≤ begin < until ≤ 1"
+            )
+
+    def at(self, share: float) -> float:
+        """The value when this share of the steps is done."""
+        passed = min(max((share - self.begin) / (self.until - self.begin), 0.0), 1.0)
+        return self.start + (self.end - self.start) * passed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a row brings to its training.
+
+    Attributes:
+        rates: parts that learn at another rate.
+        anneals: buffers that follow the step.
+        start: gives the weights that a network of this size begins from, by the network's own names; what it does not
+            name keeps its random start. What it gives is a part of the run's key.
+    """
+
+    rates: tuple[PartRate, ...] = ()
+    anneals: tuple[Anneal, ...] = ()
+    start: Callable[[NetworkSize], Mapping[str, Tensor]] | None = None
+
+
+NOTHING_MORE = Recipe()

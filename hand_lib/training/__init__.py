@@ -1,0 +1,32 @@
+"""Training, whatever the row: how (config), on what (batches), where (engine), and the loop with its checkpoints.
+
+Read in this order: :mod:`~hand_lib.training.config`, :mod:`~hand_lib.training.batches`,
+:mod:`~hand_lib.training.engine`, :mod:`~hand_lib.training.loop`, and what the loop leans on,
+:mod:`~hand_lib.training.checkpoints` and :mod:`~hand_lib.training.interruption`.
+"""
+
+from hand_lib.training.batches import Batches, batch_indices, build_seeded, generator_for
+from hand_lib.training.checkpoints import CHECKPOINT_KIND, Progress
+from hand_lib.training.config import TrainingConfig
+from hand_lib.training.engine import choose_device, choose_precision, make_fabric, now, processes
+from hand_lib.training.loop import CHECKPOINT_FILE, l1_of_stages, set_up, train, training_step
+
+__all__ = [
+    "CHECKPOINT_FILE",
+    "CHECKPOINT_KIND",
+    "Batches",
+    "Progress",
+    "TrainingConfig",
+    "batch_indices",
+    "build_seeded",
+    "choose_device",
+    "choose_precision",
+    "generator_for",
+    "l1_of_stages",
+    "make_fabric",
+    "now",
+    "processes",
+    "set_up",
+    "train",
+    "training_step",
+]
