@@ -29,11 +29,6 @@ def read_text(path: Path) -> str:
     """
     with readable_errors(path, "read"):
         content = path.read_bytes()
-    return decode(path, content)
-
-
-def decode(path: Path, content: bytes) -> str:
-    """The text of ``path``'s bytes. Raises HandLibError where they are not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
