@@ -1,9 +1,11 @@
 """From chapters to a site: run the notebooks headless, stage what came out, build the pages.
 
 The command line's ``book`` is :func:`run`. Read in this order: :mod:`~hand_lib.book.chapters` (which notebooks there
-are), :mod:`~hand_lib.book.execution` (papermill, several at a time), :mod:`~hand_lib.book.site` (staging and building),
-:mod:`~hand_lib.book.vendor` (the scripts that the pages load), and what Sphinx loads from here:
-:mod:`~hand_lib.book.plotly_renderer` and :mod:`~hand_lib.book.sphinx_extension`.
+are) and :mod:`~hand_lib.book.settings` (what the site is to be), both read through :mod:`~hand_lib.book.reading`;
+:mod:`~hand_lib.book.children` (processes that end with the command); :mod:`~hand_lib.book.execution` (papermill,
+several at a time); :mod:`~hand_lib.book.site` (staging and building); :mod:`~hand_lib.book.vendor` (the scripts that
+the pages load); and what Sphinx loads from here: :mod:`~hand_lib.book.plotly_renderer` and
+:mod:`~hand_lib.book.sphinx_extension`.
 """
 
 from hand_lib.book.chapters import INSTALL_CELL

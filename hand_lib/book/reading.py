@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,9 +21,6 @@ class Checked(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-Model = TypeVar("Model", bound=BaseModel)
-
-
 def read_text(path: Path) -> str:
     """A file's text.
 
@@ -32,19 +29,14 @@ def read_text(path: Path) -> str:
     """
     with readable_errors(path, "read"):
         content = path.read_bytes()
-    return decode(path, content)
-
-
-def decode(path: Path, content: bytes) -> str:
-    """The text of ``path``'s bytes. Raises HandLibError where they are not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise HandLibError(f"{path}: not UTF-8 at byte {error.start}") from error
 
 
-def check(path: Path, model: type[Model], content: Any) -> Model:
-    """The content of ``path`` as a model.
+def check(path: Path, model: type[BaseModel], content: Any) -> Any:
+    """The content of ``path`` as an object of this model.
 
     Raises:
         HandLibError: names the file, the key, what is wrong and the value.
