@@ -20,7 +20,7 @@ book: $(STAMP)
 	$(BIN)/python -m hand_lib book --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist loadgroup --durations 15
+	$(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist worksteal --durations 15
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab --notebook-dir=. notebooks

@@ -180,7 +180,7 @@ class Benchmark(Generic[Settings]):
     def record(self, settings: Settings, *, device: torch.device, timing: Timing) -> dict[str, Any]:
         """Measure, and say in plain JSON what was measured, how and on what."""
         before = load_average()
-        commit, changed = experiments.commit_of_code()  # of the code that is loaded; the checkout may change meanwhile
+        commit, _ = experiments.commit_of_code()  # of the code that is loaded; the checkout may change meanwhile
         lines = self.measure(settings, device, timing)
         return {
             "format": RECORD_FORMAT,
@@ -197,7 +197,6 @@ class Benchmark(Generic[Settings]):
             "cores": os.cpu_count(),
             "libraries": experiments.library_versions(),
             "commit": commit,
-            "uncommitted_changes": None if commit == "unknown" else bool(changed),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "settings": asdict(settings),
             "timing": asdict(timing),
@@ -205,7 +204,10 @@ class Benchmark(Generic[Settings]):
         }
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
-        """Run from the command line: prints the table, writes the record, returns the exit code."""
+        """Run from the command line: prints the table, writes the record, returns the exit code.
+
+        Where the package has uncommitted changes nothing is recorded: no commit would say what was measured.
+        """
         parser = make_parser(self.what)
         self.add_arguments(parser)
         options = parser.parse_args(arguments)
@@ -219,9 +221,15 @@ class Benchmark(Generic[Settings]):
             settings = self.settings(options, device)
             folder = options.results or cache.results_dir() / FOLDER
             cache.make_folder(folder)  # a folder that cannot be written must be known before, not after
+            try:
+                experiments.check_recordable()
+                unrecorded = None
+            except HandLibError as error:
+                unrecorded = error
             record = self.record(settings, device=device, timing=timing)
             path = folder / f"{self.name}-{file_name(record['device'])}.json"
-            cache.write_json(path, record)
+            if unrecorded is None:
+                cache.write_json(path, record)
         except HandLibError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
@@ -229,7 +237,7 @@ class Benchmark(Generic[Settings]):
             print("interrupted: nothing is recorded", file=sys.stderr)
             return 130
         self.show(record)
-        print(f"recorded in {_near(path)}")
+        print(f"not recorded: {unrecorded}" if unrecorded else f"recorded in {_near(path)}")
         return 0
 
     def show(self, record: Mapping[str, Any]) -> None:

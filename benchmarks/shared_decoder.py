@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hand_lib import experiments, training
 from hand_lib.models.decoders import MLP, CoordinateLinear, DecoderPerJoint, SharedDecoder
-from hand_lib.models.rows import NetworkSize
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import NUM_JOINTS
 
 BATCHED, LOOP = "one product", "loop"

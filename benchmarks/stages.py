@@ -27,7 +27,8 @@ from torch._dynamo.exc import TorchDynamoException
 from hand_lib import experiments, training
 from hand_lib.errors import HandLibError, choose
 from hand_lib.models.counting import count
-from hand_lib.models.rows import NetworkSize, depth_maps, heatmaps, refine_maps, refined
+from hand_lib.models.rows import depth_maps, heatmaps, refine_maps, refined
+from hand_lib.models.size import NetworkSize
 
 PAPER_FPS = {1: 134, 2: 86, 4: 49}  # Table 3
 PAPER_DEVICE = "RTX 3090"

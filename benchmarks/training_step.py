@@ -24,7 +24,7 @@ from hand_lib import experiments, training
 from hand_lib.errors import HandLibError
 from hand_lib.models.counting import count
 from hand_lib.models.network import HandPoseNet
-from hand_lib.models.rows import NetworkSize
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import NUM_JOINTS
 from hand_lib.synthetic import render
 from hand_lib.training import TrainingConfig

@@ -1,6 +1,7 @@
 """The command line: ``python -m hand_lib models | train | evaluate | results | book``.
 
-Exit codes: 0; 1 where a chapter or the site failed; 2 for what a person can mend, said in one line; 130 after Ctrl-C.
+Exit codes: 0; 1 where a chapter or the site failed; 2 for what a person can mend, said in one line; 130 after Ctrl-C,
+143 after SIGTERM, 129 where the terminal was closed (SIGHUP). All that was started ends with the command.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import io
 import json
 import math
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hand_lib.errors import HandLibError, choose, printable
+from hand_lib.errors import HandLibError, Stopped, choose, printable, stop_signals
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -30,25 +33,73 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without ± still shows the rest
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        args = make_parser(arguments if arguments is not None else sys.argv[1:]).parse_args(arguments)
-        return args.command(args)
-    except HandLibError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as error:
-        print(f"interrupted: {str(error) or 'run the same command again to go on'}", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader, for example `head`, has seen enough
-        sys.stderr.close()
-        return 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal cannot show is shown escaped
+            stream.reconfigure(errors="backslashreplace")
+    with _Signals() as signals:
+        try:
+            args = make_parser(arguments if arguments is not None else sys.argv[1:]).parse_args(arguments)
+            import hand_lib.experiments  # noqa: F401 (and torch with it, which every command needs)
+
+            signals.stop_at_once()
+            return args.command(args)
+        except HandLibError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt as stopped:
+            return _say_stopped(getattr(stopped, "signal_number", signal.SIGINT), str(stopped))
+        except BrokenPipeError:  # the reader, for example `head`, has seen enough
+            sys.stderr.close()
+            return 0
+        except Exception:
+            if not signals.received:
+                raise
+            return _say_stopped(signals.received[0])  # what a library made of the interruption
+
+
+class _Signals:
+    """Raises :class:`~hand_lib.errors.Stopped` in a ``with`` block when a signal asks the command to end.
+
+    A large library may swallow an exception in the middle of its import, so at first a signal is only noted, and a
+    second one is needed to stop at once. What was ignored from the start, as under ``nohup``, stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+        self._at_once = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> _Signals:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._handle) for number in stop_signals()}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+    def stop_at_once(self) -> None:
+        """Stop now if a signal has come, and from here on as soon as one comes."""
+        self._at_once = True
+        if self.received:
+            raise Stopped(signal_number=self.received[0])
+
+    def _handle(self, number: int, frame: object) -> None:
+        self.received.append(number)
+        if self._at_once or len(self.received) > 1:
+            raise Stopped(signal_number=number)
+
+
+def _say_stopped(number: int, message: str = "") -> int:
+    how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+    print(f"{how}: {message or 'run the same command again to go on'}", file=sys.stderr)
+    return 128 + number
 
 
 def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of all commands. ``book`` declares its own arguments, and is loaded only when it is asked for."""
     parser = Parser(prog="python -m hand_lib", description="3D hand pose, row by row.")
+    parser.add_argument("--version", action="version", version=_versions())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def add(name: str, command: Command, description: str) -> argparse.ArgumentParser:
@@ -92,6 +143,19 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
 
         add_arguments(book)
     return parser
+
+
+def _versions() -> str:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    def of(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "not installed"
+
+    return f"joint-by-joint {of('joint-by-joint')}, PyTorch {of('torch')}, Python {platform.python_version()}"
 
 
 def _add_which(parser: argparse.ArgumentParser, default: str | None = "quick") -> None:
@@ -338,4 +402,6 @@ def _print_table(header: list[str], body: list[list[str]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the interpreter's own end is nothing to be told about
+    sys.exit(code)

@@ -1,7 +1,8 @@
-"""The exception that people are meant to read, and the one for being asked to end."""
+"""The exceptions that people are meant to read: what they can mend, and that the command was told to stop."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 
 SPACES = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}"
@@ -17,8 +18,22 @@ class HandLibError(Exception):
         super().__init__(printable(message))
 
 
-class Terminated(KeyboardInterrupt):
-    """The system asked the process to end (SIGTERM); what Ctrl-C leaves in order, this leaves in order too."""
+class Stopped(KeyboardInterrupt):
+    """A signal asked the command to end: Ctrl-C, SIGTERM, or the closing of the terminal.
+
+    Attributes:
+        signal_number: the signal. The command line leaves with exit code 128 + this number, as a shell would say.
+    """
+
+    def __init__(self, message: str = "", signal_number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number
+
+
+def stop_signals() -> list[signal.Signals]:
+    """The signals that ask this process to end; not those that it was told to ignore, as under ``nohup``."""
+    known = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+    return [number for number in known if number is not None and signal.getsignal(number) != signal.SIG_IGN]
 
 
 def choose(name: str, value: object, choices: Iterable[str]) -> HandLibError:

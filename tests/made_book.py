@@ -20,11 +20,7 @@ def executed(session: Path) -> list[Outcome]:
     def make() -> list[Outcome]:
         folders = site.Folders.under(session / "book")
         parameters = {"PROFILE": "smoke", "SEED": 0, "DEVICE": None}
-        outcomes = execute(find_chapters(ROOT), folders.executed, parameters=parameters, jobs=2)
-        for outcome in outcomes:
-            if not outcome.error:
-                site.mark_executed(outcome.notebook, outcome.chapter)
-        return outcomes
+        return execute(find_chapters(ROOT), folders.executed, parameters=parameters, jobs=2)
 
     return _once(session, "executed", make)
 
@@ -35,7 +31,7 @@ def built(session: Path) -> Path:
     folders = site.Folders.under(session / "book")
 
     def make() -> list[str]:
-        site.stage(ROOT, folders, find_chapters(ROOT))
+        site.stage(ROOT, folders, find_chapters(ROOT), site.check(ROOT))
         return site.build(folders)
 
     complaints = _once(session, "built", make)

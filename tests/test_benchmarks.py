@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from hand_lib import cache, experiments
 from hand_lib.datasets.augmentation import NO_AUGMENTATION
 from hand_lib.errors import HandLibError
+from hand_lib.experiments import recording
 from hand_lib.models.decoders import DecoderPerJoint, SharedDecoder
-from hand_lib.models.rows import NetworkSize
+from hand_lib.models.size import NetworkSize
 from hand_lib.training import TrainingConfig, build_seeded
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
@@ -192,7 +193,10 @@ def test_the_papers_speeds_stand_beside_the_papers_network_only():
     assert stages.paper(NetworkSize(depth=34, image_size=128), 4, 1) is None
 
 
-def test_the_command_writes_the_record_prints_ratios_and_leaves_the_runs_records_readable(tmp_path, capsys):
+def test_the_command_writes_the_record_prints_ratios_and_leaves_the_runs_records_readable(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(recording, "commit_of_code", lambda: ("ab" * 20, ()))
     arguments = ["--device", "cpu", "--width", "8", "--size", "32", "--batches", "1"]
     arguments += ["--repetitions", "1", "--seconds", "0", "--results", str(tmp_path / common.FOLDER)]
     assert shared_decoder.BENCHMARK.main(arguments) == 0
@@ -362,6 +366,17 @@ def test_what_a_person_can_mend_is_one_line_and_exit_code_2(benchmark, arguments
     shown = capsys.readouterr()
     assert shown.err.startswith("error: ") and says in shown.err and shown.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_what_no_commit_tells_of_is_measured_and_not_recorded(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(common.Benchmark, "record", lambda *_, **__: {"device": "some CPU"})
+    monkeypatch.setattr(common.Benchmark, "show", lambda *_: print("the table"))
+    for changed, says, files in ((("hand_lib/cache.py",), "not recorded: ", 0), ((), "recorded in ", 1)):
+        monkeypatch.setattr(recording, "commit_of_code", lambda changed=changed: ("ab" * 20, changed))
+        assert shared_decoder.BENCHMARK.main(["--device", "cpu", "--results", str(tmp_path)]) == 0
+        said = capsys.readouterr().out
+        assert "the table" in said and says in said and len(list(tmp_path.iterdir())) == files
+        assert all(name in said for name in changed)
 
 
 def test_a_folder_that_cannot_be_written_is_known_before_anything_is_measured(tmp_path, capsys, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,7 +25,8 @@ from tiny import TINY, own_folders
 from hand_lib import cache, experiments, training
 from hand_lib.__main__ import main
 from hand_lib.experiments import PROFILES
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -268,6 +270,48 @@ def test_ctrl_c_is_one_line_and_130(capsys, monkeypatch):
     assert "step 3 of 4" in said and said.count("\n") == 1
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_is_one_line_and_its_own_code(capsys, monkeypatch, number, code):
+    monkeypatch.setattr(experiments, "run", lambda *a, **k: signal.raise_signal(number))
+    before = signal.getsignal(number)
+    signal.signal(number, signal.SIG_DFL)  # as in a terminal, whatever this suite runs under
+    try:
+        assert main(["train", "fr", "--profile", "tiny"]) == code
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+    said = capsys.readouterr().err
+    assert "run the same command again to go on" in said and said.count("\n") == 1
+
+
+def test_a_signal_that_was_ignored_stays_ignored(monkeypatch):
+    monkeypatch.setattr(experiments, "records", lambda *a, **k: signal.raise_signal(signal.SIGHUP) or [])
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["results"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_a_library_makes_of_a_signal_is_still_a_signal(capsys, monkeypatch):
+    def importing(*arguments, **options):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException as error:
+            raise ImportError("half imported") from error
+
+    monkeypatch.setattr(experiments, "run", importing)
+    assert main(["train", "fr", "--profile", "tiny"]) == 143
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_version_names_the_package_and_torch(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(["--version"])
+    assert leaving.value.code == 0
+    assert re.match(rf"joint-by-joint \d\S+, PyTorch {re.escape(torch.__version__)}, Python 3", capsys.readouterr().out)
+
+
 # --------------------------------------------------------------------------------------------------------------- models
 
 
@@ -415,6 +459,34 @@ def test_smoke_from_nothing_interrupted_and_again(tmp_path):
     assert "mean error" in out and "rendering" not in err
     (record,) = (tmp_path / "runs").rglob("record.json")
     assert json.loads(record.read_text())["steps"] == 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["importlib.metadata", "numpy.linalg", "torch.nn.functional"])
+def test_a_signal_in_the_first_second_is_one_line(tmp_path, number, moment):
+    """Most of that second is the import of torch, which can make anything of an exception in its middle."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-X", "importtime", "-m", "hand_lib", "models"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.rpartition("|")[2].strip() == moment:
+            break
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    said = [line for line in err.splitlines() if not line.startswith("import time:")]
+    assert process.returncode == 128 + number and out == ""
+    assert len(said) == 1 and "run the same command again" in said[0], said
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path):
+    folder = tmp_path / "gelenk-für-gelenk-手"
+    folder.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "hand_lib", "evaluate", str(folder / "none.safetensors")]
+    ran = subprocess.run(command, env=environment, capture_output=True)
+    assert ran.returncode == 2 and ran.stderr.isascii() and ran.stderr.count(b"\n") == 1
+    assert b"gelenk-f\\xfcr-gelenk-\\u624b" in ran.stderr
 
 
 def test_help_of_every_command(tmp_path):

@@ -22,10 +22,11 @@ from hand_lib import cache, evaluation, experiments, training
 from hand_lib.datasets.augmentation import crop, to_xyz
 from hand_lib.errors import HandLibError
 from hand_lib.evaluation import mean_targets, predict
-from hand_lib.experiments import PROFILES, estimates, plan, planning, run, runs, schema
+from hand_lib.experiments import PROFILES, estimates, measuring, plan, planning, run, runs, schema
 from hand_lib.metrics import summarise
 from hand_lib.models.recipe import PartRate, Recipe
-from hand_lib.models.rows import ROWS, NetworkSize, multi_head_row
+from hand_lib.models.rows import ROWS, multi_head_row
+from hand_lib.models.size import NetworkSize
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -293,7 +294,8 @@ def test_new_measuring_code_measures_again_without_training(monkeypatch, trainin
     before = tiny()
     predictions = before.predictions
     trainings.clear()
-    monkeypatch.setattr(runs, "evaluation_hash", lambda: "ab" * 32)
+    for module in (runs, measuring):
+        monkeypatch.setattr(module, "evaluation_hash", lambda: "ab" * 32)
     monkeypatch.setattr(evaluation, "summarise", lambda *arguments: {**summarise(*arguments), "root_epe_mean": 1.0})
     after = tiny()
     assert trainings == [] and after.record["metrics"]["root_epe_mean"] == 1.0

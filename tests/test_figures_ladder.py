@@ -12,7 +12,8 @@ import torch
 from hand_lib.experiments import PROFILES, Comparison, SeedSpread, pool
 from hand_lib.figures import ladder
 from hand_lib.models.counting import count
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import TIPS
 
 KNOWN = SeedSpread(variance=1.0, freedom=30, rows=6)

@@ -8,7 +8,8 @@ from torch import nn
 
 from hand_lib.errors import HandLibError
 from hand_lib.models.counting import count, multiply_adds, table
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 
 
 def count_layer(layer: nn.Module, *shape: int) -> tuple[int, int]:

@@ -13,7 +13,8 @@ from hand_lib.models.backbone import ResNet
 from hand_lib.models.decoders import SharedDecoder
 from hand_lib.models.network import HandPoseNet
 from hand_lib.models.representations import JointMaps
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 
 SIZE = NetworkSize(width=8, image_size=64, final_stride=1)
 every_row = pytest.mark.parametrize("name", ROWS)

@@ -26,7 +26,8 @@ from hand_lib.models.refinement import (
     splat_depths,
 )
 from hand_lib.models.representations import JointMaps
-from hand_lib.models.rows import NetworkSize, depth_maps, heatmaps, refine_maps, refined
+from hand_lib.models.rows import depth_maps, heatmaps, refine_maps, refined
+from hand_lib.models.size import NetworkSize
 
 GRIDS = st.tuples(st.integers(2, 9), st.integers(2, 9))
 

@@ -12,7 +12,8 @@ from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.network import RefinedHandPoseNet
 from hand_lib.models.refinement import DepthMaps, Heatmaps, RefineMaps, SplatDepthMaps
 from hand_lib.models.representations import FeatureMaps, GlobalAverage, JointMaps, JointPooled
-from hand_lib.models.rows import HEADS, MAPS, ROWS, NetworkSize, hidden_width, level, multi_head, multi_head_row
+from hand_lib.models.rows import HEADS, MAPS, ROWS, hidden_width, level, multi_head, multi_head_row
+from hand_lib.models.size import NetworkSize
 
 COMPOSITIONS = {
     "fr": (FeatureMaps, HandDecoder),

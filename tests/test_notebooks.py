@@ -17,7 +17,7 @@ from conftest import ROOT
 from hand_lib.book.chapters import Chapter, find_chapters, install_cell
 from hand_lib.book.execution import Outcome
 from hand_lib.book.plotly_renderer import MIME_TYPE, describe
-from hand_lib.book.settings import read_settings, repository
+from hand_lib.book.settings import read_settings
 
 CHAPTERS = find_chapters(ROOT)
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
@@ -74,7 +74,7 @@ def test_opens_with_title_install_cell_and_parameters(chapter: Chapter) -> None:
     title, install, parameters = read(chapter.path).cells[:3]
     assert title.cell_type == "markdown" and title.source.startswith("# ")
     assert "remove-cell" in tags(install)
-    assert install.source == install_cell(repository(read_settings(ROOT))), "run `make address`"
+    assert install.source == install_cell(read_settings(ROOT).address), "run `make address`"
     assert "parameters" in tags(parameters)
     values = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(parameters.source).body}
     assert values == {"PROFILE": "quick", "SEED": 0, "DEVICE": None}
@@ -133,8 +133,6 @@ def test_install_cell_installs_where_the_package_is_missing(monkeypatch: pytest.
 
 # ------------------------------------------------------------------------------------------------------- as executed
 
-executed_once = pytest.mark.xdist_group("book")
-
 
 def executed(outcomes: list[Outcome], chapter: Chapter) -> nbformat.NotebookNode:
     (outcome,) = (o for o in outcomes if o.chapter == chapter)
@@ -142,7 +140,6 @@ def executed(outcomes: list[Outcome], chapter: Chapter) -> nbformat.NotebookNode
     return read(outcome.notebook)
 
 
-@executed_once
 @pytest.mark.slow
 @each_chapter
 def test_runs_from_start_to_end(executed_book: list[Outcome], chapter: Chapter) -> None:
@@ -154,7 +151,6 @@ def test_runs_from_start_to_end(executed_book: list[Outcome], chapter: Chapter) 
     assert 'PROFILE = "smoke"' in injected.source and "remove-cell" in tags(injected)
 
 
-@executed_once
 @pytest.mark.slow
 @each_chapter
 def test_pictures_and_figures_are_described(executed_book: list[Outcome], chapter: Chapter) -> None:
@@ -171,7 +167,6 @@ def test_pictures_and_figures_are_described(executed_book: list[Outcome], chapte
     assert missing == []
 
 
-@executed_once
 @pytest.mark.slow
 @each_chapter
 def test_has_something_to_move_in_both_forms(executed_book: list[Outcome], chapter: Chapter) -> None:
@@ -182,7 +177,6 @@ def test_has_something_to_move_in_both_forms(executed_book: list[Outcome], chapt
     assert any("application/vnd.jupyter.widget-view+json" in bundle for bundle in bundles)
 
 
-@executed_once
 @pytest.mark.slow
 @each_chapter
 def test_prints_no_warning_and_no_machine_path(executed_book: list[Outcome], chapter: Chapter) -> None:

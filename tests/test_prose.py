@@ -19,7 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import hand_lib
 from hand_lib.__main__ import make_parser
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import JOINTS, PARENTS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,7 +16,7 @@ from browser import chromium
 from bs4 import BeautifulSoup
 from conftest import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("book")]
+pytestmark = pytest.mark.slow
 
 WIDTHS = {"desktop": 1280, "phone": 390}
 HEIGHT = 900

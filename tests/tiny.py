@@ -10,7 +10,7 @@ from made_records import COMMIT
 
 from hand_lib.datasets.augmentation import GENTLE
 from hand_lib.experiments import PROFILES, Profile, recording
-from hand_lib.models.rows import NetworkSize
+from hand_lib.models.size import NetworkSize
 from hand_lib.synthetic import EASY
 
 TINY = Profile(

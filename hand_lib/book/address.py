@@ -6,12 +6,12 @@ filled in; a test holds the two together.
 
 from __future__ import annotations
 
-import json
+import copy
 import sys
 from pathlib import Path
 
-from hand_lib.book.chapters import checkout, find_chapters, put_address, write_notebook
-from hand_lib.book.settings import read_settings, repository
+from hand_lib.book.chapters import checkout, find_chapters, put_address, read_notebook, write_notebook
+from hand_lib.book.settings import read_settings
 from hand_lib.errors import HandLibError
 
 
@@ -21,14 +21,14 @@ def write_address(root: Path) -> list[Path]:
     Returns:
         The notebooks that changed.
     """
-    address = repository(read_settings(root))
+    address = read_settings(root).address
     changed = []
     for chapter in find_chapters(root):
-        before = chapter.path.read_text(encoding="utf-8")
-        content = json.loads(before)
+        content = read_notebook(chapter.path)
+        before = copy.deepcopy(content)
         if put_address(content, address) != 1:
             raise HandLibError(f"{chapter.path}: needs one install cell, see hand_lib/book/chapters.py")
-        if json.loads(before) != content:
+        if before != content:
             write_notebook(chapter.path, content)
             changed.append(chapter.path)
     return changed

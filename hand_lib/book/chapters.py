@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
+import warnings
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import ConfigDict, Field, PositiveInt
+
+from hand_lib.book.reading import Checked, check, one_line, read_text
 from hand_lib.cache import atomic_write
 from hand_lib.errors import HandLibError, choose
 
@@ -36,6 +43,31 @@ def put_address(notebook: dict[str, Any], repository: str) -> int:
     for cell in cells:
         cell["source"] = install_cell(repository).splitlines(keepends=True)
     return len(cells)
+
+
+class _Kernel(Checked):
+    name: Literal["python3"]
+
+
+class _Own(Checked):
+    """What this package keeps in a notebook's metadata."""
+
+    model_config = ConfigDict(extra="forbid")
+    after: tuple[PositiveInt, ...] = Field(default=(), strict=False)
+    executed_from: str | None = None
+
+
+class _Metadata(Checked):
+    kernelspec: _Kernel
+    hand_lib: _Own = _Own()
+
+
+class _Notebook(Checked):
+    """What the book's own code reads of a notebook; nbformat's schema has the rest."""
+
+    nbformat: Literal[4]
+    metadata: _Metadata
+    cells: list[dict[str, Any]] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -76,21 +108,31 @@ def find_chapters(root: Path) -> list[Chapter]:
     """The chapters under ``root/notebooks``, by number.
 
     Raises:
-        HandLibError: there is none, a name has no number, or a file is not a notebook.
+        HandLibError: there is none; a name without a number, or a number that two have; a file that is no notebook; or
+            an ``after`` that names no other chapter, or goes round in a circle.
     """
-    chapters = []
+    chapters: dict[int, Chapter] = {}
     for path in sorted((root / "notebooks").glob("*.ipynb")):
-        number, _, _ = path.stem.partition("_")
-        if not number.isdigit():
+        if not re.fullmatch(r"[0-9]{2}_\w[\w.-]*", path.stem):
             raise HandLibError(f"{path}: a chapter is named NN_name.ipynb")
-        try:
-            metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise HandLibError(f"{path}: not a notebook ({error})") from error
-        chapters.append(Chapter(path, int(number), tuple(metadata.get("hand_lib", {}).get("after", ()))))
+        number = int(path.stem[:2])
+        if number in chapters:
+            raise HandLibError(f"{path}: {chapters[number].path.name} has the number {number:02} too")
+        chapters[number] = Chapter(path, number, check(path, _Notebook, read_notebook(path)).metadata.hand_lib.after)
     if not chapters:
         raise HandLibError(f"{root / 'notebooks'}: no chapters")
-    return chapters
+    for chapter in chapters.values():
+        for other in chapter.after:
+            if other not in chapters or other == chapter.number:
+                there = ", ".join(str(number) for number in chapters if number != chapter.number)
+                raise HandLibError(f"{chapter.path}: metadata.hand_lib.after: {other}: choose from {there}")
+    try:
+        TopologicalSorter({chapter.number: chapter.after for chapter in chapters.values()}).prepare()
+    except CycleError as error:
+        circle = " after ".join(map(str, reversed(error.args[1])))
+        path = chapters[error.args[1][0]].path
+        raise HandLibError(f"{path}: metadata.hand_lib.after goes round in a circle: {circle}") from error
+    return list(chapters.values())
 
 
 def select(chapters: list[Chapter], wanted: str | None) -> list[Chapter]:
@@ -110,6 +152,33 @@ def select(chapters: list[Chapter], wanted: str | None) -> list[Chapter]:
             raise choose("chapter", word, [f"{c.number} ({c.name})" for c in chapters])
         chosen.append(names[word])
     return [chapter for chapter in chapters if chapter in chosen]
+
+
+def read_notebook(path: Path) -> dict[str, Any]:
+    """A notebook as JSON has it, checked against the notebook format.
+
+    Raises:
+        HandLibError: no such file, a folder, cut short, no JSON, or not a notebook; in one line.
+    """
+    import nbformat  # late: one of the book's tools
+
+    text = read_text(path)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise HandLibError(one_line(f"{path}: cut short or no JSON ({error})")) from error
+    check(path, _Notebook, content)
+    try:
+        with warnings.catch_warnings():  # nbformat mends what it finds and warns
+            warnings.simplefilter("error")
+            nbformat.validate(copy.deepcopy(content))
+    except (nbformat.ValidationError, nbformat.NBFormatError, Warning) as error:
+        where = ".".join(map(str, getattr(error, "absolute_path", ())))
+        said = getattr(error, "message", None) or str(error)
+        raise HandLibError(one_line(f"{path}: {f'{where}: ' if where else ''}{said}")) from error
+    except Exception as error:  # it does not look at every type
+        raise HandLibError(one_line(f"{path}: not a notebook ({type(error).__name__}: {error})")) from error
+    return content
 
 
 def write_notebook(path: Path, content: dict[str, Any]) -> None:

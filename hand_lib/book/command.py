@@ -6,12 +6,15 @@ import argparse
 import importlib.util
 import os
 import time
+from pathlib import Path
 
-from hand_lib.book.chapters import checkout, find_chapters, select
+from hand_lib.book.chapters import Chapter, checkout, find_chapters, select
 from hand_lib.book.execution import execute
+from hand_lib.cache import lock
 from hand_lib.errors import HandLibError
 
-_TOOLS = ("papermill", "jupyter_book", "plotly", "matplotlib", "yaml")
+_SEEDS = 2**32  # numpy's seeds are below it
+_TOOLS = ("papermill", "jupyter_book", "nbformat", "plotly", "psutil", "matplotlib", "yaml")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,19 +28,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Execute the chapters, then build the site.
+    """Execute the chapters, then build the site. Whatever can be known to be wrong is said before the first hour.
 
     Returns:
         0, or 1 where a chapter failed or the site has a warning.
 
     Raises:
-        HandLibError: an unknown profile, device or chapter, a number of jobs below 1, no checkout, or a missing tool.
+        HandLibError: an unknown profile, device or chapter; a seed or a number of jobs out of range; no checkout; a
+            missing tool; something wrong in the chapters, settings or records; or another process makes this book.
     """
     from hand_lib.experiments import get_profile  # late: these import torch, which `--help` can do without
     from hand_lib.training import choose_device
 
     get_profile(args.profile)
     choose_device(args.device)
+    if not 0 <= args.seed < _SEEDS:
+        raise HandLibError(f"--seed {str(args.seed)[:25]}: give a whole number from 0 to {_SEEDS - 1}")
     if args.jobs is not None and args.jobs < 1:
         raise HandLibError(f"--jobs {args.jobs}: at least 1")
     missing = [name for name in _TOOLS if importlib.util.find_spec(name) is None]
@@ -45,12 +51,20 @@ def run(args: argparse.Namespace) -> int:
         raise HandLibError(
             f"missing {', '.join(missing)}: install the book's tools with `make`, or `pip install -e .[book]`"
         )
-    from hand_lib.book import site  # late: needs the book's tools
-
     root = checkout()
     chapters = find_chapters(root)
     chosen = select(chapters, args.chapters)
-    folders = site.Folders.under(root / "build" / args.profile)
+    place = root / "build" / args.profile
+    # Refused, not waited for: the first one executes and builds all that a second one would.
+    with lock(place, waiting_for=f"the book of the profile {args.profile}, in {place}", wait=False):
+        return _make(root, place, chapters, chosen, args)
+
+
+def _make(root: Path, place: Path, chapters: list[Chapter], chosen: list[Chapter], args: argparse.Namespace) -> int:
+    from hand_lib.book import site  # late: needs the book's tools
+
+    folders = site.Folders.under(place)
+    settings = None if args.no_build else site.check(root)
     jobs = min(args.jobs or os.cpu_count() or 1, len(chosen))
     parameters = {"PROFILE": args.profile, "SEED": args.seed, "DEVICE": args.device}
 
@@ -58,21 +72,18 @@ def run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     outcomes = execute(chosen, folders.executed, parameters=parameters, jobs=jobs)
     failed = [outcome for outcome in outcomes if outcome.error]
-    for outcome in outcomes:
-        if not outcome.error:
-            site.mark_executed(outcome.notebook, outcome.chapter)
     print(f"executed in {time.monotonic() - start:.0f} s", flush=True)
     if failed:
         print(f"{len(failed)} of {len(chosen)} chapters failed; the executed notebooks hold the errors:")
         for outcome in failed:
             print(f"  {outcome.notebook}: {outcome.error}")
         return 1
-    if args.no_build:
+    if settings is None:
         print(f"the executed notebooks are in {folders.executed}")
         return 0
 
     start = time.monotonic()
-    without = site.stage(root, folders, chapters)
+    without = site.stage(root, folders, chapters, settings)
     for chapter in without:
         print(f"  {chapter.name} has not been executed with profile {args.profile}: its page shows no outputs")
     print("building the site", flush=True)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import errno
+import os
 import re
 import shutil
-import subprocess
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from hand_lib.book.chapters import Chapter, put_address, write_notebook
-from hand_lib.book.settings import read_settings, repository, staged_settings
+from hand_lib.book.chapters import Chapter, put_address, read_notebook, write_notebook
+from hand_lib.book.children import run
+from hand_lib.book.execution import is_current
+from hand_lib.book.settings import Settings, check_files, read_contents, read_settings
 from hand_lib.book.vendor import vendor_assets
 from hand_lib.cache import readable_errors
+from hand_lib.errors import HandLibError
+from hand_lib.experiments import records
 from hand_lib.figures import results_page
 
 
@@ -41,21 +44,36 @@ class Folders:
         return Folders(base / "notebooks", base / "stage", base / "_build" / "html", base / "build.log")
 
 
-def stage(root: Path, folders: Folders, chapters: list[Chapter]) -> list[Chapter]:
+def check(root: Path) -> Settings:
+    """Read and check all that :func:`stage` and :func:`build` need beside the chapters; fetch the pages' scripts.
+
+    Raises:
+        HandLibError: a setting, a page, a record or a tool is missing or wrong.
+    """
+    settings = read_settings(root)
+    check_files(root, settings, read_contents(root))
+    results_page.markdown(records(folder=root / "results"))
+    if not _jupyter_book().is_file():
+        raise HandLibError(f"no {_jupyter_book()}: install the book's tools with `make`, or `pip install -e .[book]`")
+    vendor_assets(root)
+    return settings
+
+
+def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Settings) -> list[Chapter]:
     """Copy what the site is made of to ``folders.stage``, under the same relative paths as in the checkout.
 
     Returns:
         The chapters that have not been executed since they were last changed: they are staged without outputs.
     """
-    vendor_assets(root)
-    settings = read_settings(root)
     with readable_errors(folders.stage):
         shutil.rmtree(folders.stage, ignore_errors=True)
         for name in ("book", "assets"):
-            shutil.copytree(root / name, folders.stage / name, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+            without = shutil.ignore_patterns(".ipynb_checkpoints")
+            shutil.copytree(root / name, folders.stage / name, ignore=without, copy_function=_copy)
         shutil.copy(root / "_toc.yml", folders.stage)
         results_page.write(folders.stage / "book" / "results_table.md", root / "results")
-        (folders.stage / "_config.yml").write_text(yaml.safe_dump(staged_settings(settings), sort_keys=False))
+        staged = yaml.safe_dump(settings.staged(), sort_keys=False)
+        (folders.stage / "_config.yml").write_text(staged, encoding="utf-8")
         (folders.stage / "notebooks").mkdir()
         missing = []
         for chapter in chapters:
@@ -63,10 +81,16 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter]) -> list[Chapter
             if not is_current(executed, chapter):
                 missing.append(chapter)
                 executed = chapter.path
-            content = json.loads(executed.read_text(encoding="utf-8"))
-            put_address(content, repository(settings))
+            content = read_notebook(executed)
+            put_address(content, settings.address)
             write_notebook(folders.stage / "notebooks" / chapter.path.name, content)
     return missing
+
+
+def _copy(source: str, target: str) -> str:
+    """Copy a file. `copytree` goes on after an OSError, with a list of all of them; here the first one ends it."""
+    with readable_errors(target):
+        return shutil.copy2(source, target)
 
 
 def build(folders: Folders) -> list[str]:
@@ -74,45 +98,24 @@ def build(folders: Folders) -> list[str]:
 
     Returns:
         What Sphinx complained of; an empty list where the site was built.
+
+    Raises:
+        HandLibError: the folder cannot be written, or the disk is full.
     """
     book = folders.site.parents[1]
     with readable_errors(folders.site):
         shutil.rmtree(folders.site.parent, ignore_errors=True)  # no page of an older build stays
-    command = [
-        str(Path(sysconfig.get_path("scripts")) / "jupyter-book"),
-        "build",
-        str(folders.stage),
-        "--path-output",
-        str(book),
-    ]
-    built = subprocess.run([*command, "--all", "-W", "-n", "--keep-going"], capture_output=True, text=True)
-    folders.log.write_text(built.stdout + built.stderr, encoding="utf-8")
+    command = [str(_jupyter_book()), "build", str(folders.stage), "--path-output", str(book)]
+    built = run([*command, "--all", "-W", "-n", "--keep-going"])
+    with readable_errors(folders.log):
+        folders.log.write_text(built.stdout + built.stderr, encoding="utf-8")
     if not built.returncode:
         return []
+    if os.strerror(errno.ENOSPC) in built.stderr:
+        raise HandLibError(f"cannot write {folders.site}: the disk is full")
     lines = re.sub(r"\x1b\[[\d;]*m", "", built.stderr).strip().splitlines()
     return [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-15:]
 
 
-def fingerprint(chapter: Chapter) -> str:
-    """What tells whether a chapter changed since it was executed."""
-    return hashlib.sha256(chapter.path.read_bytes()).hexdigest()
-
-
-def mark_executed(notebook: Path, chapter: Chapter) -> None:
-    """Finish an executed notebook: hide the parameters that papermill put in, and note what it was made from."""
-    content = json.loads(notebook.read_text(encoding="utf-8"))
-    for cell in content["cells"]:
-        tags = cell["metadata"].get("tags", [])
-        if "injected-parameters" in tags and "remove-cell" not in tags:
-            tags.append("remove-cell")
-    content["metadata"].setdefault("hand_lib", {})["executed_from"] = fingerprint(chapter)
-    write_notebook(notebook, content)
-
-
-def is_current(notebook: Path, chapter: Chapter) -> bool:
-    """Whether ``notebook`` is the chapter as it stands, executed to its end."""
-    try:
-        metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
-    except (OSError, ValueError, KeyError):
-        return False
-    return metadata.get("hand_lib", {}).get("executed_from") == fingerprint(chapter)
+def _jupyter_book() -> Path:
+    return Path(sysconfig.get_path("scripts")) / "jupyter-book"

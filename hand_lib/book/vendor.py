@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sysconfig
 import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+from hand_lib.book.children import run
 from hand_lib.cache import lock, make_folder, readable_errors
 from hand_lib.errors import HandLibError
 
@@ -51,7 +51,10 @@ def vendor_assets(root: Path) -> Path:
 
 
 def _fingerprint(root: Path) -> str:
-    pinned = b"".join((root / name).read_bytes() for name in ("package.json", "package-lock.json"))
+    pinned = b""
+    for name in ("package.json", "package-lock.json"):
+        with readable_errors(root / name, "read"):
+            pinned += (root / name).read_bytes()
     return hashlib.sha256(pinned + _plotly_js().encode() + repr(_FROM_NPM).encode()).hexdigest()
 
 
@@ -71,7 +74,7 @@ def _fetch(root: Path, folder: Path) -> Path:
     if npm is None:
         raise HandLibError("npm is missing: install the book's tools with `make`, or `pip install -e .[book]`")
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    fetched = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    fetched = run(command, cwd=folder)
     if fetched.returncode:
         reason = (fetched.stderr.strip().splitlines() or ["no message"])[0]
         raise HandLibError(f"npm could not fetch the packages of {root / 'package-lock.json'}: {reason}")

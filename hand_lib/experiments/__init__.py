@@ -9,6 +9,8 @@ that are committed lie under ``results/`` and come from the command line only.
 
 from hand_lib.experiments.comparison import MARGIN, Comparison, SeedSpread, compare, pool, seed_spread
 from hand_lib.experiments.estimates import estimate, say_duration
+from hand_lib.experiments.fitting import Unfinished
+from hand_lib.experiments.kept import Run
 from hand_lib.experiments.measuring import constant_prediction
 from hand_lib.experiments.planning import Plan, plan, source_hash
 from hand_lib.experiments.profiles import (
@@ -31,7 +33,7 @@ from hand_lib.experiments.recording import (
     records,
     write_record,
 )
-from hand_lib.experiments.runs import Run, Unfinished, find, run, stop_time
+from hand_lib.experiments.runs import find, run, stop_time
 from hand_lib.experiments.schema import RECORD_FORMAT
 from hand_lib.experiments.weights_files import evaluate_checkpoint
 

@@ -21,9 +21,9 @@ import torch
 from scipy import stats
 
 from hand_lib.errors import HandLibError
+from hand_lib.experiments.kept import Run
 from hand_lib.experiments.profiles import PROFILES
 from hand_lib.experiments.recording import is_current, records
-from hand_lib.experiments.runs import Run
 
 MARGIN = 0.25  # mm; two rows that surely lie nearer together than this are called equal
 MOST_SEEDS = 1000  # beyond which no number of seeds is named

@@ -9,9 +9,21 @@ import torch
 from torch import nn
 
 from hand_lib.evaluation import Predictions, mean_targets, predict, predict_constant
+from hand_lib.experiments.planning import Plan, evaluation_hash
 from hand_lib.experiments.profiles import Profile, datasets
 
 CONSTANT_FROM = 2048  # training hands that the constant prediction is the mean of, at most
+
+
+def measured(planned: Plan, model: nn.Module, device: torch.device) -> tuple[Predictions, dict[str, Any]]:
+    """What a plan's trained model predicts for the evaluation set, and the part of the record that says how well."""
+    result = measure(planned.profile, model, image_size=planned.network.image_size, device=device)
+    part = {
+        "metrics": result.metrics,
+        "constant_prediction": constant_prediction(planned.profile),
+        "evaluation_source": evaluation_hash(),
+    }
+    return result, part
 
 
 def measure(profile: Profile, model: nn.Module, *, image_size: int, device: torch.device) -> Predictions:

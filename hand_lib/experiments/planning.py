@@ -22,7 +22,8 @@ from hand_lib.experiments.profiles import DATA_SEED, PROFILES, Profile, get_dept
 from hand_lib.experiments.schema import run_key
 from hand_lib.models import rows as rows_module
 from hand_lib.models.backbone import load_imagenet
-from hand_lib.models.rows import NetworkSize, Row
+from hand_lib.models.rows import Row
+from hand_lib.models.size import NetworkSize
 from hand_lib.synthetic import DATA_VERSION
 from hand_lib.training import TrainingConfig
 

@@ -10,7 +10,8 @@ from hand_lib.datasets.synthetic import load_synthetic
 from hand_lib.errors import choose
 from hand_lib.models.backbone import LAYOUTS
 from hand_lib.models.recipe import NOTHING_MORE, Recipe
-from hand_lib.models.rows import ROWS, NetworkSize, Row
+from hand_lib.models.rows import ROWS, Row
+from hand_lib.models.size import NetworkSize
 from hand_lib.samples import Samples
 from hand_lib.synthetic import EASY, WIDE, SceneConfig
 from hand_lib.training import TrainingConfig

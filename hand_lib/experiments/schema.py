@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from hand_lib.errors import HandLibError
-from hand_lib.models.rows import NetworkSize
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import NUM_JOINTS
 from hand_lib.strict import Count, Hash, Millimetres, Name, Positive, Seconds, Seed, Share, Strict, Text, check
 from hand_lib.training.checkpoints import CurvePoint, in_order

@@ -17,7 +17,7 @@ from hand_lib.experiments.measuring import constant_prediction, measure
 from hand_lib.experiments.planning import Plan
 from hand_lib.experiments.profiles import get_profile, get_row
 from hand_lib.experiments.schema import Network, possible_network
-from hand_lib.models.rows import NetworkSize
+from hand_lib.models.size import NetworkSize
 from hand_lib.strict import Hash, Name, Seed, Strict, check
 from hand_lib.training.checkpoints import read_saved
 

@@ -14,7 +14,8 @@ from hand_lib.experiments import PROFILES, Comparison, Run, SeedSpread, is_curre
 from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table
 from hand_lib.metrics import mean_epe
 from hand_lib.models.counting import count
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import JOINTS, TIPS
 
 TITLES: Mapping[str, str] = {

@@ -16,7 +16,8 @@ from hand_lib.figures.style import SERIES_COLORS, panels
 from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, together
 from hand_lib.models.backbone import LAYOUTS
 from hand_lib.models.counting import count
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 
 # "The row before" in Table 1. ID-2 to ID-4 (averages) and ID-5 to ID-7 (maps) are two branches, both from FR.
 BEFORE: Mapping[str, str] = {

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hand_lib.models.rows import ROWS, NetworkSize
+from hand_lib.models.rows import ROWS
+from hand_lib.models.size import NetworkSize
 
 
 @dataclass(frozen=True, kw_only=True)

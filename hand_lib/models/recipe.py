@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from hand_lib.errors import HandLibError
-
-if TYPE_CHECKING:
-    from hand_lib.models.rows import NetworkSize
+from hand_lib.models.size import NetworkSize
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,14 +27,14 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from hand_lib.errors import HandLibError, choose
-from hand_lib.models.backbone import LAYOUTS, ResNet
+from hand_lib.errors import HandLibError
 from hand_lib.models.decoders import DecoderPerJoint, HandDecoder, MultiHeadDecoder, SharedDecoder
 from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.network import HandPoseNet, RefinedHandPoseNet
 from hand_lib.models.recipe import NOTHING_MORE, Recipe
 from hand_lib.models.refinement import DepthMaps, Heatmaps, RefineMaps, Refinement, SplatDepthMaps
 from hand_lib.models.representations import FeatureMaps, GlobalAverage, JointMaps, JointPooled
+from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import NUM_JOINTS
 
 HEADS = 8  # n of Eq. 4
@@ -49,61 +49,6 @@ DECONVOLUTION_FEATURES = 256
 # 4096, two rounder numbers, backbone and head come to 5.52 G, which would not print as Table 2's 5.6.
 AVERAGE_FEATURES = 1664
 AVERAGE_HIDDEN = 2944
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkSize:
-    """How large a row's network is; the row says what it is made of.
-
-    Attributes:
-        depth: of the ResNet: 18, 34, 50, 101 or 152.
-        width: channels of its first block, 64 as published.
-        image_size: side of the square pictures, in pixels.
-        final_stride: stride of its last block, 2 as published; 1 for small pictures.
-    """
-
-    depth: int = 18
-    width: int = 64
-    image_size: int = 256
-    final_stride: int = 2
-
-    def __post_init__(self) -> None:
-        if self.depth not in LAYOUTS:
-            raise choose("ResNet depth", self.depth, LAYOUTS)
-        if not 32 <= self.image_size <= 1024:
-            raise HandLibError(f"pictures must be at least 32 pixels wide and at most 1024, not {self.image_size}")
-        if not 1 <= self.width <= 256:
-            raise HandLibError(f"a backbone must have a width of 1 to 256 channels, not {self.width}")
-        if self.final_stride not in (1, 2):
-            raise HandLibError(f"the final stride must be 1 or 2, not {self.final_stride}")
-
-    def backbone(self) -> ResNet:
-        """F."""
-        return ResNet(depth=self.depth, width=self.width, final_stride=self.final_stride)
-
-    @property
-    def bottleneck(self) -> bool:
-        """Whether the backbone is of bottlenecks (ResNet-50 and deeper), whose X has four times the channels."""
-        return LAYOUTS[self.depth][0].expansion > 1
-
-    @property
-    def channels(self) -> int:
-        """C of X."""
-        return 8 * self.width * LAYOUTS[self.depth][0].expansion
-
-    @property
-    def middle_grid(self) -> int:
-        """Side of F⁰ in cells."""
-        return -(-self.image_size // 16)
-
-    @property
-    def grid(self) -> int:
-        """Side of X in cells."""
-        return -(-self.middle_grid // self.final_stride)
-
-    def scaled(self, hidden: int) -> int:
-        """A width that is ``hidden`` with the published backbone, for this backbone's width."""
-        return max(1, hidden * self.width // 64)
 
 
 # --- Levels of parameters -------------------------------------------------------------------------------------------

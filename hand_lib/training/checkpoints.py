@@ -32,7 +32,7 @@ class Progress:
         seconds: wall time of all parts of an interrupted training together, validation included.
         data_seconds: of it, time in which the network waited for its next batch (on a GPU: sampled steps, scaled up).
         finished: all steps are done.
-        stopped_by: "budget", "Ctrl-C" or "SIGTERM" where the training stopped before the end, else None.
+        stopped_by: "budget", or a signal's name such as "SIGINT", where the training stopped before the end, else None.
     """
 
     step: int = 0

@@ -7,21 +7,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hand_lib.errors import Terminated
-
-_SAID = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+from hand_lib.errors import Stopped, stop_signals
 
 
 class Interruption:
-    """What came in between, if anything did."""
+    """The signal that came in between, if one did."""
 
     def __init__(self) -> None:
-        self.by: str | None = None  # "Ctrl-C" or "SIGTERM"
+        self.signal: signal.Signals | None = None
 
 
 @contextmanager
 def gentle_interruption() -> Iterator[Interruption]:
-    """Note the first Ctrl-C or SIGTERM instead of being interrupted by it; a second one interrupts at once.
+    """Note the first signal that asks to stop instead of being interrupted by it; a second one interrupts at once.
 
     Signals reach only the main thread; elsewhere nothing is ever noted.
     """
@@ -31,11 +29,11 @@ def gentle_interruption() -> Iterator[Interruption]:
         return
 
     def handle(number: int, frame: object) -> None:
-        if noted.by is not None:
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
-        noted.by = _SAID[signal.Signals(number)]
+        if noted.signal is not None:
+            raise Stopped(signal_number=number)
+        noted.signal = signal.Signals(number)
 
-    before = {number: signal.signal(number, handle) for number in _SAID}
+    before = {number: signal.signal(number, handle) for number in stop_signals()}
     try:
         yield noted
     finally:

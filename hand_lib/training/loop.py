@@ -162,7 +162,7 @@ def train(
         progress_bar: show steps, loss and time left on stderr.
 
     Returns:
-        Progress; ``finished`` is False if the deadline, Ctrl-C or SIGTERM came first (a checkpoint is then saved).
+        Progress; ``finished`` is False if the deadline or a signal came first (a checkpoint is then saved).
 
     Raises:
         HandLibError: the loss is not finite (names the step and the file that holds the batch); a damaged or foreign
@@ -266,7 +266,7 @@ def _agreed(fabric: Fabric, here: bool) -> bool:
 
 def _reason_to_stop(fabric: Fabric, interruption: Interruption, deadline: float | None) -> str | None:
     out_of_time = deadline is not None and time.monotonic() > deadline
-    reason = interruption.by or ("budget" if out_of_time else None)
+    reason = interruption.signal.name if interruption.signal else "budget" if out_of_time else None
     return reason if fabric.world_size == 1 else fabric.broadcast(reason)
 
 

@@ -1,0 +1,74 @@
+"""Files that people write, read and checked before any work begins: one line says what is wrong in which of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hand_lib.cache import readable_errors
+from hand_lib.errors import HandLibError
+
+
+class Checked(BaseModel):
+    """Content of a file, as far as the book's own code uses it. Text is not taken for a number, nor a number for text.
+
+    Of two ways to go wrong the worse is a key that is misspelt and silently does nothing: where other keys have no
+    meaning, a model forbids them.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_text(path: Path) -> str:
+    """A file's text.
+
+    Raises:
+        HandLibError: no such file, a folder, no permission, or not UTF-8.
+    """
+    with readable_errors(path, "read"):
+        content = path.read_bytes()
+    return decode(path, content)
+
+
+def decode(path: Path, content: bytes) -> str:
+    """The text of ``path``'s bytes. Raises HandLibError where they are not UTF-8."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise HandLibError(f"{path}: not UTF-8 at byte {error.start}") from error
+
+
+def check(path: Path, model: type[Model], content: Any) -> Model:
+    """The content of ``path`` as a model.
+
+    Raises:
+        HandLibError: names the file, the key, what is wrong and the value.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        complaint = error.errors(include_url=False)[0]
+        key = ".".join(map(str, complaint["loc"]))
+        said = complaint["msg"].removeprefix("Value error, ")
+        value = complaint["input"]
+        shown = "" if complaint["type"] == "missing" else f", not {brief(value)}"
+        raise HandLibError(one_line(f"{path}: {f'{key}: ' if key else ''}{said}{shown}")) from None
+
+
+def brief(value: object) -> str:
+    """A value as it can stand in a line."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    return "empty" if value is None else ascii(value)[:60]
+
+
+def one_line(text: str, length: int = 500) -> str:
+    """A library's message without its line breaks and its tail."""
+    return " ".join(text.split())[:length]
