@@ -224,7 +224,7 @@ def train_rows(args: argparse.Namespace) -> int:
 
     recording = args.results is not None or profile.name != "smoke"
     if recording:  # what cannot be recorded must be known before the training, not after it
-        experiments.check_recordable()
+        commit = experiments.check_recordable()  # of the code that is loaded: the checkout may change meanwhile
         cache.make_folder((args.results or cache.results_dir()) / profile.name)
     for number, (row, seed) in enumerate(wanted):
         if deadline is not None and time.monotonic() >= deadline:
@@ -240,7 +240,7 @@ def train_rows(args: argparse.Namespace) -> int:
             continue
         line = _summary(run.record)
         if recording:
-            line += f"; recorded in {printable(str(experiments.write_record(run.record, args.results)))}"
+            line += f"; recorded in {printable(str(experiments.write_record(run.record, args.results, commit=commit)))}"
         print(line, flush=True)
     return 0
 
@@ -301,9 +301,8 @@ def evaluate_run(args: argparse.Namespace) -> int:
         path = found.folder / "model.safetensors"
     else:
         path = Path(args.what)
-        with cache.readable_errors(path, "read"):
-            if path.suffix != ".safetensors" and not path.exists():
-                raise choose("row, and no file,", args.what, ROWS)
+        if path.suffix != ".safetensors" and not cache.exists(path):
+            raise choose("row, and no file,", args.what, ROWS)
         _leave_out(args, ("seed", "backbone", "imagenet"), f"{path} says itself what it is")
     result = experiments.evaluate_checkpoint(path, profile=args.profile, device=args.device)
     if args.json:

@@ -253,6 +253,7 @@ def tiny(seed: int = 0) -> experiments.Run:
     return experiments.run("afr", profile="tiny", seed=seed, device="cpu", progress=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_weights_are_what_they_were_or_named(part, tmp_path, monkeypatch):
     """A forged file is measured only where it says a row and a network that its tensors fit."""
@@ -299,6 +300,7 @@ def test_weights_are_what_they_were_or_named(part, tmp_path, monkeypatch):
             assert json.loads(said["network"])["width"] == SMALL.network.width
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_kept_runs_are_what_they_were_or_named(part, tmp_path, monkeypatch):
     """Record, weights and predictions of a finished run, damaged or forged: not believed, and not trained again."""
