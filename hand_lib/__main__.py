@@ -224,7 +224,14 @@ def train_rows(args: argparse.Namespace) -> int:
 
     recording = args.results is not None or profile.name != "smoke"
     if recording:  # what cannot be recorded must be known before the training, not after it
-        commit = experiments.check_recordable()  # of the code that is loaded: the checkout may change meanwhile
+        try:
+            commit = experiments.check_recordable()  # of the code that is loaded: the checkout may change meanwhile
+        except HandLibError as error:
+            if args.missing or args.results is not None:  # to record is what was asked for
+                raise
+            recording = False
+            print(f"this will not be recorded: {error}", file=sys.stderr, flush=True)
+    if recording:
         cache.make_folder((args.results or cache.results_dir()) / profile.name)
     for number, (row, seed) in enumerate(wanted):
         if deadline is not None and time.monotonic() >= deadline:

@@ -8,6 +8,7 @@ import math
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis.strategies as st
 import pytest
@@ -448,6 +449,19 @@ def test_an_uncommitted_package_records_nothing_and_says_so_before_it_trains(cap
     assert main(["train", "fr", "--profile", "tiny", "--results", str(tmp_path)]) == 2
     assert "hand_lib/cache.py" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_edits_the_package_may_train_all_the_same(capsys, monkeypatch):
+    monkeypatch.setattr(recording, "commit_of_code", lambda: ("ab" * 20, ("hand_lib/models/rows.py",)))
+    record = made_run("fr", 0, profile="tiny")
+    monkeypatch.setattr(experiments, "run", lambda *arguments, **options: SimpleNamespace(record=record))
+    before = set(cache.results_dir().rglob("*.json"))
+    assert main(["train", "fr", "--profile", "tiny", "--device", "cpu"]) == 0
+    said = capsys.readouterr()
+    assert "this will not be recorded" in said.err and "hand_lib/models/rows.py" in said.err
+    assert "mean error" in said.out and "recorded in" not in said.out
+    assert set(cache.results_dir().rglob("*.json")) == before
+    assert main(["train", "--missing", "--profile", "tiny", "--device", "cpu"]) == 2
 
 
 def test_the_models_refuse_what_they_do_not_know():
