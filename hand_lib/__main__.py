@@ -225,7 +225,7 @@ def train_rows(args: argparse.Namespace) -> int:
     recording = args.results is not None or profile.name != "smoke"
     if recording:  # what cannot be recorded must be known before the training, not after it
         try:
-            experiments.check_recordable()
+            commit = experiments.check_recordable()  # of the code that is loaded: the checkout may change meanwhile
         except HandLibError as error:
             if args.missing or args.results is not None:  # to record is what was asked for
                 raise
@@ -247,7 +247,7 @@ def train_rows(args: argparse.Namespace) -> int:
             continue
         line = _summary(run.record)
         if recording:
-            line += f"; recorded in {printable(str(experiments.write_record(run.record, args.results)))}"
+            line += f"; recorded in {printable(str(experiments.write_record(run.record, args.results, commit=commit)))}"
         print(line, flush=True)
     return 0
 
@@ -308,9 +308,8 @@ def evaluate_run(args: argparse.Namespace) -> int:
         path = found.folder / "model.safetensors"
     else:
         path = Path(args.what)
-        with cache.readable_errors(path, "read"):
-            if path.suffix != ".safetensors" and not path.exists():
-                raise choose("row, and no file,", args.what, ROWS)
+        if path.suffix != ".safetensors" and not cache.exists(path):
+            raise choose("row, and no file,", args.what, ROWS)
         _leave_out(args, ("seed", "backbone", "imagenet"), f"{path} says itself what it is")
     result = experiments.evaluate_checkpoint(path, profile=args.profile, device=args.device)
     if args.json:

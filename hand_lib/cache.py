@@ -101,6 +101,12 @@ def readable_errors(path: Path | str, doing: str = "write") -> Iterator[None]:
         raise HandLibError(f"cannot {doing} {path}: {reason}{advice}") from error
 
 
+def exists(path: Path | str) -> bool:
+    """Whether there is such a file or folder. Raises HandLibError where that cannot be known."""
+    with readable_errors(path, "read"):
+        return Path(path).exists()
+
+
 def make_folder(path: Path) -> Path:
     """Make a folder and its parents; returns it. Raises HandLibError with one readable line."""
     with readable_errors(path):

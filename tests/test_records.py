@@ -431,6 +431,16 @@ def test_a_copy_in_another_repository_has_no_commit(code_in, tmp_path):
     assert code_in(untracked) == ("unknown", ())
 
 
+def test_a_record_names_the_commit_that_the_process_began_with(monkeypatch, tmp_path):
+    """The checkout may change while a training runs; the code that is loaded does not."""
+    told = iter([("ab" * 20, ()), ("cd" * 20, ("hand_lib/cache.py",))])
+    monkeypatch.setattr(recording, "commit_of_code", lambda: next(told))
+    done = experiments.Run(tmp_path, made_run("fr", 0, profile="tiny"), None)
+    monkeypatch.setattr(experiments, "run", lambda row, **options: done)
+    assert main(["train", "fr", "--profile", "tiny", "--device", "cpu", "--results", str(tmp_path)]) == 0
+    assert experiments.read_record(tmp_path / "tiny" / "fr-s0.json")["commit"] == "ab" * 20
+
+
 def test_an_uncommitted_package_records_nothing_and_says_so_before_it_trains(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(recording, "commit_of_code", lambda: ("ab" * 20, ("hand_lib/cache.py",)))
     monkeypatch.setattr(experiments, "run", lambda *arguments, **options: pytest.fail("trained"))

@@ -117,9 +117,8 @@ def _read_shard(folder: Path, span: tuple[int, int], size: int) -> Samples | Non
     """
     start, stop = span
     for path in (_shard_path(folder, span), _shard_path(folder, (start, start + SHARD))):
-        with cache.readable_errors(path, "read"):
-            if not path.exists():
-                continue
+        if not cache.exists(path):
+            continue
         try:
             tensors, metadata = cache.read_tensors(path)
             first, last = map(int, path.stem.split("-"))

@@ -40,7 +40,7 @@ def estimate(
 
 def expected_time(plans: Sequence[Plan], device: str | None) -> str:
     """The words of :func:`estimate` for plans that differ in their seeds alone."""
-    left = [planned for planned in plans if not (planned.folder / RECORD_FILE).exists()]
+    left = [planned for planned in plans if not cache.exists(planned.folder / RECORD_FILE)]
     if not left:
         return "no time, found in the cache"
     where = training.choose_device(device)

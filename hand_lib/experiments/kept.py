@@ -96,9 +96,8 @@ class Run:
 def read_kept(planned: Plan) -> Run | None:
     """The run as it is kept, believed only if its record is sound and this plan's, and its weights are the record's."""
     path = planned.folder / RECORD_FILE
-    with cache.readable_errors(path, "read"):
-        if not path.exists():
-            return None
+    if not cache.exists(path):
+        return None
     with _or_delete(planned.folder):
         record = read_run(path)
         if (record["key"], record["decides"]) != (planned.key, planned.decides):

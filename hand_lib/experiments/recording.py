@@ -92,14 +92,16 @@ def record_path(record: dict[str, Any], folder: Path | None = None) -> Path:
     return (folder or cache.results_dir()) / record["profile"] / f"{name}.json"
 
 
-def write_record(record: dict[str, Any], folder: Path | None = None) -> Path:
-    """Write a run's record under ``results/``, with the commit and the date of now; returns its path.
+def write_record(record: dict[str, Any], folder: Path | None = None, *, commit: str | None = None) -> Path:
+    """Write a run's record under ``results/``, with the commit and today's date; returns its path.
 
     Where the same run is recorded there already, that record stays as it is.
 
     Args:
         record: a :class:`~hand_lib.experiments.schema.RunRecord`, as :func:`make_record` gives it.
         folder: instead of :func:`hand_lib.cache.results_dir`.
+        commit: what :func:`check_recordable` gave when this process began, for the checkout may have changed since;
+            None asks it now.
 
     Raises:
         HandLibError: what is given is no record of a run; the package has uncommitted changes; the file cannot be
@@ -108,7 +110,8 @@ def write_record(record: dict[str, Any], folder: Path | None = None) -> Path:
     path = record_path(validate(record, RunRecord), folder)
     if not _is_recorded(record, path):
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        cache.write_json(path, seal({**record, "commit": check_recordable(), "date": now}))
+        recorded = seal({**record, "commit": commit or check_recordable(), "date": now})
+        cache.write_json(path, validate(recorded, RecordedRun))
     return path
 
 
