@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from scipy.spatial.transform import Rotation
 
 from hand_lib.skeleton import FINGER_OF_JOINT, NUM_JOINTS, ROOT, TIPS, WRIST
 from hand_lib.synthetic import (
@@ -175,15 +176,17 @@ def test_visibility_hardly_depends_on_size():
 
 
 def test_visibility_has_no_threshold_that_matters(monkeypatch):
-    """Its one length, how much forearm may lie over a wrist, hardly moves any joint's rate."""
-    scene = replace(PLAIN, occluder=0.3)
+    """Its one length, how much forearm may lie over a wrist, hardly moves any rate, even if all views are as likely."""
     count = 300
+    hands, scenes = sample_hands(2, "training", range(count)), sample_scenes(2, "training", range(count), PLAIN)
+    turns = torch.tensor(Rotation.random(count, random_state=0).as_matrix()).float()
+    scenes = replace(scenes, rotation=turns)
     rates = []
-    for factor in (0.8, 1.0, 1.2):
+    for factor in (0.0, 0.8, 1.0, 1.2):
         monkeypatch.setattr(annotation, "_REACH", factor)
-        samples = render(seed=2, split="training", indices=range(count), size=32, scene=scene, supersample=1)
-        rates.append(samples.visible.float().mean(0))
-    assert (rates[0] - rates[1]).abs().max() < 0.02 and (rates[2] - rates[1]).abs().max() < 0.02
+        rates.append(render_scene(hands, scenes, size=24, supersample=1).visible.float().mean(0))
+    assert (rates[1] - rates[2]).abs().max() < 0.02 and (rates[3] - rates[2]).abs().max() < 0.02
+    assert (rates[2] - rates[0])[WRIST] > 0.05  # without any of it, wrists seen from the arm would not count
 
 
 # ------------------------------------------------------------------------------------------------ visible and hidden
