@@ -82,6 +82,8 @@ def defocus(picture: Tensor, width: Tensor) -> Tensor:
     small = large = _binomial(picture)
     result = large
     for low, high in pairwise(_VARIANCES):
+        if not bool((variance > low).any()):
+            break
         small = _binomial(torch.nn.functional.avg_pool2d(small, 2, ceil_mode=True))
         before, large = large, torch.nn.functional.interpolate(small, size=(size, size), mode="bilinear")
         result = result + (large - before) * ((variance - low) / (high - low)).clamp(0, 1)
