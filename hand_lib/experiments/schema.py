@@ -114,6 +114,7 @@ class Metrics(Strict):
     epe_median_over_joints: Millimetres
     epe_visible: Millimetres | None
     epe_visible_over_joints: Millimetres | None
+    epe_hidden_minus_visible: Annotated[float, Field(ge=-1e12, le=1e12)] | None = None  # the first records lack it
     epe_per_joint: Annotated[list[Millimetres], Field(min_length=NUM_JOINTS, max_length=NUM_JOINTS)]
     auc_0_50: Share
     auc_20_50: Share
