@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -218,3 +219,13 @@ def test_who_does_not_wait_for_a_lock_is_told_who_has_it(tmp_path):
         pass
     with cache.lock(tmp_path, waiting_for="the training of fr", wait=False):
         pass
+
+
+@pytest.mark.parametrize("shape", [[0, 2**63], [0, 2**64 - 1], [2**40]])
+def test_a_header_that_asks_for_the_impossible_is_one_line(tmp_path, shape):
+    header = json.dumps({"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}).encode()
+    path = tmp_path / "crafted.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(HandLibError) as error:
+        cache.read_tensors(path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)

@@ -15,7 +15,7 @@ from tiny import own_folders
 from hand_lib import cache, experiments
 from hand_lib.errors import HandLibError
 from hand_lib.experiments import Run, SeedSpread, compare, plan, pool, seed_spread
-from hand_lib.experiments.comparison import difference_interval
+from hand_lib.experiments.comparison import OWN_SEEDS, difference_interval
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -129,20 +129,27 @@ def test_the_seeds_that_would_resolve_a_difference_do(tmp_path):
     noise = torch.linspace(-0.5, 0.5, 300)
     a, b = pair(tmp_path, {s: noise + 0.4 for s in (0, 1)})
     needed = compare(a, b, spread=KNOWN).seeds_needed
-    assert needed == pytest.approx(2 * 0.25 * 2.01**2 / 0.4**2, abs=1.5)
-    for seeds, resolved in ((needed, True), (needed - 1, False)):
-        _, low, _, _ = difference_interval(np.tile(noise.numpy() + 0.4, (seeds, 1)), KNOWN, 0.95)
-        assert (low > 0) is resolved
+    assert needed == pytest.approx(2 * 0.25 * (2.01 + 0.85) ** 2 / 0.4**2, abs=1.5)  # the textbook's sample size
+    generator = np.random.default_rng(0)
+    resolved = []
+    for _ in range(1000):
+        truth = generator.normal(0, 0.5, (2, needed))
+        by_seed = (truth[0] - truth[1])[:, None] + noise.numpy() + 0.4
+        resolved.append(difference_interval(by_seed, KNOWN, 0.95)[1] > 0)
+    assert np.mean(resolved) == pytest.approx(0.8, abs=0.05)
     a, b = pair(tmp_path / "none", {0: noise})  # no difference is resolved by no number of seeds
     assert compare(a, b, spread=KNOWN).seeds_needed is None
 
 
-def simulated(seeds: int, *, trials: int, rows: int = 12, images: int = 400, between: float, generator) -> float:
+def simulated(
+    seeds: int, *, trials: int, rows: int = 12, images: int = 400, between: float | np.ndarray, generator
+) -> float:
     """The share of intervals that cover 0, the true difference of two rows among ``rows`` that differ by seed alone."""
     covered = 0
     for _ in range(trials):
-        truth = generator.normal(0, between, (rows, seeds))
-        spread = pool(list(row) for row in truth + generator.normal(0, 1.5 / math.sqrt(images), truth.shape))
+        truth = generator.normal(0, np.broadcast_to(between, rows)[:, None], (rows, seeds))
+        known = truth + generator.normal(0, 1.5 / math.sqrt(images), truth.shape)
+        spread = pool(list(row) for row in (known[:2] if seeds >= OWN_SEEDS else known))
         hard = generator.normal(0, 1.2, images)  # what makes an image harder for one row than for the other
         by_seed = (truth[0] - truth[1])[:, None] + hard + generator.normal(0, 1.5 * math.sqrt(2), (seeds, images))
         _, low, high, _ = difference_interval(by_seed, spread, 0.95)
@@ -155,6 +162,19 @@ def test_the_interval_covers_what_it_claims(seeds):
     """Over other trainings and other images: so that one verdict in twenty fires where nothing differs."""
     coverage = simulated(seeds, trials=4000, between=0.5, generator=np.random.default_rng(seeds))
     assert 0.93 < coverage < 0.97
+
+
+@pytest.mark.parametrize("seeds", [5, 8])
+def test_with_seeds_enough_a_pair_speaks_for_itself(seeds):
+    """Two rows that spread four times as much as the others: pooled over all, two intervals in five would miss."""
+    between = np.array([1.2, 1.2, *[0.3] * 10])
+    assert 0.93 < simulated(seeds, trials=4000, between=between, generator=np.random.default_rng(seeds)) < 0.97
+
+
+def test_from_five_seeds_on_the_others_do_not_matter(tmp_path):
+    a, b = pair(tmp_path, {s: torch.linspace(-0.5, 0.5, 60) + 0.1 * s for s in range(5)})
+    assert compare(a, b, spread=KNOWN).spread == compare(a, b, spread=replace(KNOWN, variance=9.0)).spread
+    assert compare(a, b, spread=KNOWN).spread.rows == 2
 
 
 def test_a_run_against_itself(tmp_path):

@@ -141,7 +141,7 @@ def test_differences_of_fewer_seeds_leave_gaps():
         (compared("maps", "fr", (-1.0, -2.0)), "*maps* is better than *FR*, by 1.50 mm, the same way round"),
         (compared("maps", "fr", (1.0, 2.0)), "*FR* is better than *maps*, by 1.50 mm. **This is not the paper's order"),
         (compared("maps", "fr", (-1.0, -2.0), half=3.0), "not resolved. 1.50 mm lie between them"),
-        (compared("maps", "fr", (-1.0, -2.0), half=3.0), "4 seeds would resolve"),
+        (compared("maps", "fr", (-1.0, -2.0), half=3.0), "8 seeds would resolve"),
         (compared("maps", "fr", (0.05, -0.05)), "equal within 0.25 mm"),
         (compared("mine", "fr", (-1.0, -2.0)), "*mine* is better than *FR*, by 1.50 mm."),
         (compared("maps", "fr", (-1.0,), half=math.inf, spread=pool([])), "not resolved"),

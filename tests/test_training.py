@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -343,6 +344,38 @@ def test_being_asked_to_stop_finishes_the_step_and_saves(tmp_path, number, reque
     assert progress.finished and same_weights(model.state_dict(), expected.state_dict())
 
 
+def test_a_signal_in_the_last_step_is_not_forgotten(tmp_path):
+    """Too late to stop this training, it must still stop what would come after it."""
+
+    def validate(model):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 0.0
+
+    progress, _ = run(tmp_path, config=replace(CONFIG, validations=1), validate=validate)
+    assert progress.finished and progress.stopped_by == "SIGTERM"
+    assert (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_a_training_with_frozen_and_unused_parameters_goes_on(tmp_path):
+    class Partly(TinyNet):
+        def __init__(self):
+            super().__init__()
+            self.conv.weight.requires_grad_(False)
+            self.unused = nn.Linear(3, 3)
+
+    def partly():
+        torch.manual_seed(0)
+        return Partly()
+
+    whole, parts, progress = partly(), None, None
+    run(tmp_path / "whole", model=whole)
+    while progress is None or not progress.finished:
+        parts = partly()
+        progress, _ = run(tmp_path / "parts", model=parts, deadline=time.monotonic())
+    assert same_weights(whole.state_dict(), parts.state_dict())
+    assert torch.equal(whole.conv.weight, partly().conv.weight)
+
+
 KILLED = """
     import sys, time, torch
     sys.path.insert(0, {tests!r})
@@ -479,9 +512,46 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
         assert torch.allclose(weights[name].float(), tensor.float(), atol=2e-5), name
 
 
+def test_a_buffer_that_is_not_kept_cannot_be_annealed(tmp_path):
+    model = selecting()
+    model.register_buffer("fleeting", torch.ones(1), persistent=False)
+    model.register_buffer("count", torch.ones(1, dtype=torch.long))
+    for name in ("fleeting", "count"):
+        with pytest.raises(HandLibError, match=f"'{name}' cannot be annealed"):
+            run(tmp_path, model=model, config=replace(CONFIG, anneals=(Anneal(buffer=name, start=1.0, end=0.0),)))
+
+
+@pytest.mark.parametrize("factor", [-1.0, math.nan, math.inf, "2", None])
+def test_a_factor_that_is_none_is_one_line(factor):
+    with pytest.raises(HandLibError, match="selector cannot learn at"):
+        PartRate(part="selector", factor=factor)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"steps": 0}, {"validations": 0}, {"validation_images": 0}, {"batch_size": -1}),
+        *({"learning_rate": math.nan}, {"learning_rate": 0.0}, {"precision": "16-mixed"}),
+    ],
+)
+def test_a_config_that_cannot_be_trained_is_one_line(change):
+    with pytest.raises(HandLibError) as error:
+        replace(CONFIG, **change)
+    assert "\n" not in str(error.value) and str(next(iter(change.values()))) in str(error.value)
+
+
+def test_a_scheduler_s_variables_are_not_asked(monkeypatch):
+    variables = {"NTASKS": "2", "JOB_NAME": "job", "JOB_ID": "5", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert training.make_fabric(torch.device("cpu"), "32-true").world_size == 1
+
+
 @pytest.mark.parametrize(
     ("environment", "named"),
     [
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "start it with torchrun"),
+        ({"LOCAL_RANK": "x"}, "LOCAL_RANK='x'"),
         ({"RANK": "x"}, "RANK='x'"),
         ({"RANK": "²"}, "RANK='²'"),
         ({"WORLD_SIZE": "-1"}, "WORLD_SIZE='-1'"),

@@ -1,8 +1,9 @@
 """Two rows on the same images: how far they lie apart, and what other trainings and other hands would leave of it.
 
-A row's error differs from training to training. Two or three seeds cannot tell by how much, but all rows together can:
-the variance between seeds is pooled over every row that has more than one, as in a one-way analysis of variance. The
-difference of two rows then has a t interval over seeds *and* images,
+A row's error differs from training to training. Two or three seeds cannot tell by how much, but all rows together can,
+if rows spread alike: the variance between seeds is pooled over every row that has more than one, as in a one-way
+analysis of variance. From :data:`OWN_SEEDS` seeds on a pair of rows speaks for itself, and its own variances alone are
+pooled: a row may spread more than others do. The difference of two rows then has a t interval over seeds *and* images,
 
     difference ± t · √(2 s² / S + v / N),
 
@@ -27,6 +28,8 @@ from hand_lib.experiments.recording import is_current, records
 
 MARGIN = 0.25  # mm; two rows that surely lie nearer together than this are called equal
 MOST_SEEDS = 1000  # beyond which no number of seeds is named
+OWN_SEEDS = 5  # with so many the two rows' own spread is known well enough
+POWER = 0.8  # with which so many seeds as are named would resolve a difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,15 +124,16 @@ class Comparison:
 
     @property
     def seeds_needed(self) -> int | None:
-        """With how many seeds a difference of this size would be resolved; None where no number of seeds would do.
+        """With how many seeds a difference of this size would be resolved, in four of five cases; None if with none.
 
-        As much as is known now: the spread between seeds, and a difference that stays as it is.
+        By what is known now of the spread between seeds, and if the true difference were the one that was found.
         """
         if math.isnan(self.spread.variance):
             return None
         for seeds in range(1, MOST_SEEDS + 1):
             error, freedom = _error(self.spread, seeds, self.image_error, self.images)
-            if stats.t.ppf(0.5 + self.confidence / 2, freedom) * error < abs(self.difference):
+            both = stats.t.ppf(0.5 + self.confidence / 2, freedom) + stats.t.ppf(POWER, freedom)
+            if both * error < abs(self.difference):
                 return seeds
         return None
 
@@ -154,7 +158,8 @@ def compare(
 
     Args:
         runs_a, runs_b: runs of the same seeds, in any order, on the same evaluation set.
-        spread: between seeds; None pools it over these runs and the current records of their profile.
+        spread: between seeds, for fewer than :data:`OWN_SEEDS` of them; None pools it over these runs and the current
+            records of their profile.
         confidence: level of the interval.
         margin: mm within which two rows are called equal.
 
@@ -167,7 +172,10 @@ def compare(
     seeds = sorted(a)
     if any(not torch.equal(a[seed].truth, b[seed].truth) for seed in seeds):
         raise HandLibError("these runs were measured on different evaluation images")
-    spread = seed_spread([*a.values(), *b.values()]) if spread is None else spread
+    if len(seeds) >= OWN_SEEDS:
+        spread = pool([run.errors.mean().item() for run in runs.values()] for runs in (a, b))
+    elif spread is None:
+        spread = seed_spread([*a.values(), *b.values()])
     by_seed = np.stack([(a[s].errors.mean(dim=1) - b[s].errors.mean(dim=1)).double().numpy() for s in seeds])  # (S, N)
     difference, low, high, image_error = difference_interval(by_seed, spread, confidence)
     return Comparison(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
 
@@ -63,13 +64,12 @@ def say_duration(seconds: float) -> str:
 
 
 def _recorded_seconds(planned: Plan, device: str) -> float | None:
-    paths = (cache.cache_dir() / "runs" / planned.profile.name).glob(f"{planned.row.name}-*/{RECORD_FILE}")
-    known = records(planned.profile.name) if planned.profile.name in PROFILES else []
-    for path in paths:
-        try:
+    known = []
+    with suppress(HandLibError):  # an estimate leaves out what it cannot read; who needs it will complain
+        known += records(planned.profile.name) if planned.profile.name in PROFILES else []
+    for path in (cache.cache_dir() / "runs" / planned.profile.name).glob(f"{planned.row.name}-*/{RECORD_FILE}"):
+        with suppress(HandLibError):
             known.append(read_run(path))
-        except HandLibError:  # the run itself will complain
-            continue
     like = [
         record["seconds"] / record["steps"]
         for record in known

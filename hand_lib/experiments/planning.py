@@ -9,12 +9,13 @@ import importlib.util
 import inspect
 import json
 import textwrap
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from hand_lib import cache, training
 from hand_lib.errors import HandLibError
@@ -66,16 +67,21 @@ class Plan:
         return f"resnet{self.network.depth}"
 
     @cached_property
+    def given(self) -> Mapping[str, Tensor] | None:
+        """The weights that the row brings to start from; asked for once, so that the key is that of what is used."""
+        return None if self.row.recipe.start is None else self.row.recipe.start(self.network)
+
+    @cached_property
     def decides(self) -> dict[str, Any]:
         """What decides the outcome, as JSON holds it; of the code its revisions. A record is current while this is."""
-        profile, recipe = self.profile, self.row.recipe
+        profile = self.profile
         decides = {
             "row": self.row.name,
             "revision": {"row": self.row.revision, "training": TRAINING_REVISION},
             "profile": profile.name,
             "network": asdict(self.network),
             "imagenet": self.imagenet,
-            "start": None if recipe.start is None else cache.digest(recipe.start(self.network)),
+            "start": None if self.given is None else cache.digest(self.given),
             "training": asdict(self.config),
             "data": {
                 "version": DATA_VERSION,
@@ -118,9 +124,9 @@ class Plan:
             if weights is None:
                 raise HandLibError(f"the ImageNet weights in {_imagenet_folder()} are gone")
             model.load_backbone(weights)
-        if self.row.recipe.start is not None:
+        if self.given is not None:
             try:
-                wrong = model.load_state_dict(self.row.recipe.start(self.network), strict=False).unexpected_keys
+                wrong = model.load_state_dict(self.given, strict=False).unexpected_keys
             except RuntimeError as error:  # of another shape
                 wrong = [str(error).splitlines()[1].strip()]
             if wrong:

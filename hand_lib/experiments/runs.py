@@ -8,6 +8,7 @@ One way, each station entered once: plan (:mod:`~hand_lib.experiments.planning`)
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from hand_lib import cache, training
+from hand_lib.errors import Stopped
 from hand_lib.experiments.estimates import expected_time
 from hand_lib.experiments.fitting import fit
 from hand_lib.experiments.kept import Run, keep, keep_weights, read_kept, remove_checkpoint
@@ -104,7 +106,10 @@ def _make(planned: Plan, fabric: Fabric, deadline: float | None, *, progress: bo
     weights_sha256 = keep_weights(planned, model)
     predictions, part = measured(planned, model, fabric.device)
     record = make_record(planned, done, fabric.device, fabric.world_size, part, weights_sha256)
-    return keep(planned, record, predictions)
+    run = keep(planned, record, predictions)
+    if done.stopped_by:  # too late to stop this training, but not to stop
+        raise Stopped(f"{planned.title}: trained to its end and kept", signal.Signals[done.stopped_by])
+    return run
 
 
 # ------------------------------------------------------------------------------------------------ what is there already

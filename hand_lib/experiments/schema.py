@@ -266,6 +266,10 @@ def validate(content: object, model: type[RunRecord]) -> dict[str, Any]:
     """
     form = content.get("format") if isinstance(content, dict) else None
     if form != RECORD_FORMAT or isinstance(form, bool | float):
+        if isinstance(form, int) and not isinstance(form, bool):
+            age = "an older" if form < RECORD_FORMAT else "a newer"
+            ours = f"this one reads format {RECORD_FORMAT}"
+            raise HandLibError(f"it is of format {form}, of {age} version of hand_lib; {ours}: move it away")
         raise HandLibError(f"it is no record of a run in format {RECORD_FORMAT}")
     check(model, content)
     if content["key"] != run_key(content["decides"], content["source"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -11,17 +12,29 @@ from hand_lib.errors import HandLibError
 from hand_lib.models.size import NetworkSize
 
 
+def is_number(value: object) -> bool:
+    """A finite number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PartRate:
     """Another learning rate for one part of a network.
 
     Attributes:
         part: name of a submodule or a parameter, such as ``representation.selector``.
-        factor: times the learning rate of all else; the schedule over the steps stays the same.
+        factor: times the learning rate of all else, 0 or more; the schedule over the steps stays the same.
+
+    Raises:
+        HandLibError: a factor that is no such number.
     """
 
     part: str
     factor: float
+
+    def __post_init__(self) -> None:
+        if not is_number(self.factor) or self.factor < 0:
+            raise HandLibError(f"{self.part} cannot learn at {self.factor!r} times the rate: give a number, 0 or more")
 
     def covers(self, parameter: str) -> bool:
         """Whether the parameter of this name belongs to the part."""
@@ -38,7 +51,7 @@ class Anneal:
         begin, until: shares of all steps, in [0, 1], ``begin`` before ``until``.
 
     Raises:
-        HandLibError: shares that are no shares, or in the wrong order.
+        HandLibError: values that are no finite numbers; shares that are no shares, or in the wrong order.
     """
 
     buffer: str
@@ -48,7 +61,8 @@ class Anneal:
     until: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.begin < self.until <= 1:
+        numbers = (self.start, self.end, self.begin, self.until)
+        if not (all(map(is_number, numbers)) and 0 <= self.begin < self.until <= 1):
             raise HandLibError(
                 f"{self.buffer} cannot go from {self.start} to {self.end} between the shares {self.begin} and "
                 f"{self.until} of a training: 0 ≤ begin < until ≤ 1"

@@ -32,7 +32,7 @@ class Progress:
         seconds: wall time of all parts of an interrupted training together, validation included.
         data_seconds: of it, time in which the network waited for its next batch (on a GPU: sampled steps, scaled up).
         finished: all steps are done.
-        stopped_by: "budget", or a signal's name such as "SIGINT", where the training stopped before the end, else None.
+        stopped_by: "budget" where the time was used up, or the name of a signal that came, such as "SIGINT"; or None.
     """
 
     step: int = 0
@@ -112,31 +112,31 @@ def load_checkpoint(
         tensors, metadata = cache.read_tensors(path)
         if metadata.get("kind") != CHECKPOINT_KIND or metadata.get("key") != key:
             raise cache.Damaged(f"cannot go on from {path}: it is no checkpoint of this training")
-        cache.expect_tensors(path, tensors, _contents(model, optimiser, config))
+        learnt = [name for name in parameter_names(model, optimiser) if f"optimiser.{name}.step" in tensors]
+        cache.expect_tensors(path, tensors, _contents(model, learnt, config))
         progress = _progress(path, metadata, tensors.pop("losses"), config)
     except cache.Damaged as error:
         raise HandLibError(f"{error}; delete {path} to train from the beginning") from error
-    names = parameter_names(model, optimiser)
     state = {
         index: {what: tensors.pop(f"optimiser.{name}.{what}") for what in ("step", "exp_avg", "exp_avg_sq")}
-        for index, name in enumerate(names)
+        for index, name in enumerate(parameter_names(model, optimiser))
+        if name in learnt  # Adam knows nothing of a parameter that no gradient has reached
     }
     model.load_state_dict({name.removeprefix("model."): tensor for name, tensor in tensors.items()})
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    for parameter in model.parameters():
+    for parameter, moments in optimiser.state.items():
         # Files hold tensors row by row. In the parameter's own memory order the same instructions run over the same
         # numbers as before, so that not one bit differs.
-        moments = optimiser.state[parameter]
         for what in ("exp_avg", "exp_avg_sq"):
             moments[what] = torch.empty_like(parameter).copy_(moments[what])
     return progress
 
 
-def _contents(model: nn.Module, optimiser: torch.optim.Optimizer, config: TrainingConfig) -> dict[str, Tensor]:
-    """Tensors with the names, types and shapes of those that :func:`save_checkpoint` writes."""
+def _contents(model: nn.Module, learnt: Sequence[str], config: TrainingConfig) -> dict[str, Tensor]:
+    """Tensors with the names, types and shapes of those that :func:`save_checkpoint` writes, given what was learnt."""
     parameters = dict(model.named_parameters())
     like = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for name in parameter_names(model, optimiser):
+    for name in learnt:
         moments = dict.fromkeys(("exp_avg", "exp_avg_sq"), parameters[name])
         like |= {f"optimiser.{name}.{what}": tensor for what, tensor in moments.items()}
         like[f"optimiser.{name}.step"] = torch.empty(())

@@ -6,7 +6,10 @@ import math
 from dataclasses import dataclass
 
 from hand_lib.datasets.augmentation import Augmentation
-from hand_lib.models.recipe import Anneal, PartRate
+from hand_lib.errors import HandLibError, choose
+from hand_lib.models.recipe import Anneal, PartRate, is_number
+
+PRECISIONS = ("32-true", "bf16-mixed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,9 @@ class TrainingConfig:
         seed: of the data's order and augmentation.
         validations: how often the validation error is measured, evenly over the steps.
         validation_images: on how many images; the curve is for the eye, the record's figures use them all.
+
+    Raises:
+        HandLibError: a number of anything below 1; a learning rate that is not above 0; an unknown precision.
     """
 
     steps: int
@@ -38,6 +44,15 @@ class TrainingConfig:
     seed: int = 0
     validations: int = 10
     validation_images: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "image_size", "validations", "validation_images"):
+            if getattr(self, name) < 1:
+                raise HandLibError(f"{name} is {getattr(self, name)}: a training needs at least 1")
+        if not is_number(self.learning_rate) or self.learning_rate <= 0:
+            raise HandLibError(f"the learning rate is {self.learning_rate!r}: give a number above 0")
+        if self.precision not in PRECISIONS:
+            raise choose("precision", self.precision, PRECISIONS)
 
     def learning_rate_at(self, step: int) -> float:
         """The cosine's learning rate in step ``step``, counted from 0."""

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +20,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from hand_lib.errors import HandLibError, choose
+from hand_lib.errors import HandLibError, choose, stop_signals
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -79,24 +83,34 @@ def processes() -> Processes:
         if not (text.isascii() and text.isdigit()):
             raise HandLibError(f"{variable}={text[:40]!r} in the environment is no number: torchrun sets it, or nobody")
         found[name] = int(text)
+    if not os.environ.get("LOCAL_RANK", "0").isdecimal():
+        raise HandLibError(f"LOCAL_RANK={os.environ['LOCAL_RANK'][:40]!r} in the environment is no number")
     ours = Processes(**found)
     if not (ours.rank < ours.world and 1 <= ours.local <= ours.world):
         raise HandLibError(
             f"RANK={ours.rank}, WORLD_SIZE={ours.world} and LOCAL_WORLD_SIZE={ours.local} in the environment do not "
             "fit together: torchrun sets them, or nobody"
         )
+    lacking = [name for name in ("MASTER_ADDR", "MASTER_PORT", "LOCAL_RANK") if name not in os.environ]
+    if ours.world > 1 and lacking:  # it would wait for the others without end
+        raise HandLibError(f"WORLD_SIZE={ours.world} in the environment, but no {lacking[0]}: start it with torchrun")
+    if ours.world > 1 and not os.environ["MASTER_PORT"].isdecimal():
+        raise HandLibError(f"MASTER_PORT={os.environ['MASTER_PORT'][:40]!r} in the environment is no number")
     return ours
 
 
 def make_fabric(device: torch.device, precision: str) -> Fabric:
     """The engine: one process, or one of the processes that ``torchrun`` has started (gloo on CPUs, NCCL on GPUs)."""
+    ours = processes()
     from lightning.fabric import Fabric
+    from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
     for library in ("lightning.fabric", "lightning.pytorch"):  # what they announce, the record says
         logging.getLogger(library).setLevel(logging.WARNING)
-    ours = processes()
+    # Named, so that the library does not ask a scheduler whose variables it finds how many processes there should be.
     if ours.world > 1:
         fabric = Fabric(
+            plugins=[TorchElasticEnvironment()],
             accelerator=device.type,
             devices=ours.local,
             num_nodes=ours.world // ours.local,
@@ -105,9 +119,25 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
         )
     else:
         devices = [device.index or 0] if device.type == "cuda" else 1
-        fabric = Fabric(accelerator=device.type, devices=devices, precision=precision)
-    fabric.launch()
+        plugins = [LightningEnvironment()]
+        fabric = Fabric(plugins=plugins, accelerator=device.type, devices=devices, precision=precision)
+    with _plain_signals() if ours.world > 1 else nullcontext():
+        fabric.launch()
     return fabric
+
+
+@contextmanager
+def _plain_signals() -> Iterator[None]:
+    """Let signals that ask to stop end the process: one that waits for others inside a library would not hear them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in stop_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _SumOverProcesses(torch.autograd.Function):

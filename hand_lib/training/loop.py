@@ -11,6 +11,7 @@ final weights are the same bit for bit whether or not it was interrupted.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -85,12 +86,12 @@ def training_step(fabric: Fabric, network: nn.Module, optimiser: Any, images: Te
 
 
 def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Adam:
-    """Adam over all of the model's parameters; the parts of ``config.rates`` in groups of their own.
+    """Adam over the parameters that are to be learnt; the parts of ``config.rates`` in groups of their own.
 
     Raises:
-        HandLibError: a part that no parameter belongs to, or two that share one.
+        HandLibError: a part that no parameter is left for.
     """
-    left = dict(model.named_parameters())
+    left = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     groups = []
     for rate in config.rates:
         members = {name: left.pop(name) for name in list(left) if rate.covers(name)}
@@ -162,7 +163,8 @@ def train(
         progress_bar: show steps, loss and time left on stderr.
 
     Returns:
-        Progress; ``finished`` is False if the deadline or a signal came first (a checkpoint is then saved).
+        Progress; ``finished`` is False if the deadline or a signal came first (a checkpoint is then saved). A signal
+        that came too late to stop it is in ``stopped_by`` all the same.
 
     Raises:
         HandLibError: the loss is not finite (names the step and the file that holds the batch); a damaged or foreign
@@ -176,9 +178,14 @@ def train(
     batches = Batches(samples.pictures_to(device_), config, rank=fabric.global_rank, world=fabric.world_size)
     if fabric.world_size > 1:
         model = synchronise_batch_norm(model, device_)
+    kept = model.state_dict()
     for anneal in config.anneals:
         if anneal.buffer not in dict(model.named_buffers()):
             raise HandLibError(f"the network has no buffer {anneal.buffer!r} to anneal")
+        if anneal.buffer not in kept or not kept[anneal.buffer].is_floating_point():
+            raise HandLibError(
+                f"the buffer {anneal.buffer!r} cannot be annealed: it must be kept with the weights, in floats"
+            )
     network, stepper, optimiser = set_up(fabric, model, config)
     path = folder / CHECKPOINT_FILE
     progress = Progress(losses=torch.full((config.steps,), torch.nan))
@@ -247,8 +254,10 @@ def train(
                 if fabric.global_rank == 0:
                     save_checkpoint(path, model, optimiser, progress, key, about or {})
                 last_save = time.monotonic()
-            if progress.stopped_by:
+            if progress.stopped_by and done < config.steps:
                 return progress
+        if (number := _signal(fabric, interruption)) is not None:  # while the last step was saved
+            progress.stopped_by = number.name
     progress.finished = True
     return progress
 
@@ -264,10 +273,18 @@ def _agreed(fabric: Fabric, here: bool) -> bool:
     return here if fabric.world_size == 1 else bool(fabric.broadcast(here))
 
 
+def _signal(fabric: Fabric, interruption: Interruption) -> signal.Signals | None:
+    """The signal that one of the processes was sent."""
+    number = torch.tensor(int(interruption.signal or 0), device=fabric.device)
+    number = int(number if fabric.world_size == 1 else fabric.all_reduce(number, reduce_op="max"))
+    return signal.Signals(number) if number else None
+
+
 def _reason_to_stop(fabric: Fabric, interruption: Interruption, deadline: float | None) -> str | None:
+    if (number := _signal(fabric, interruption)) is not None:
+        return number.name
     out_of_time = deadline is not None and time.monotonic() > deadline
-    reason = interruption.signal.name if interruption.signal else "budget" if out_of_time else None
-    return reason if fabric.world_size == 1 else fabric.broadcast(reason)
+    return "budget" if _agreed(fabric, out_of_time) else None
 
 
 def _keep_batch(folder: Path, batches: Batches, step: int, title: str, fabric: Fabric) -> str:
