@@ -168,8 +168,9 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
         get_profile(profile)
     if row is not None:
         get_row(row)
-    found = [read_record(path) for path in _record_files(folder or cache.results_dir())]
-    found = [record for record in found if profile in (None, record["profile"]) and row in (None, record["row"])]
+    paths = _record_files(folder or cache.results_dir())
+    found = [read_record(path) for path in paths if profile in (None, path.parent.name)]
+    found = [record for record in found if row in (None, record["row"])]
     order = {name: i for i, name in enumerate(ROWS)}
     profiles = {name: i for i, name in enumerate(PROFILES)}
     return sorted(
