@@ -496,7 +496,9 @@ def test_the_estimate_knows_the_cache(monkeypatch):
     monkeypatch.setattr(estimates, "_recorded_seconds", lambda *arguments: 40.0)
     assert experiments.estimate("afr", "tiny", "cpu", seeds=(0, 1)) == "no time, found in the cache"
     assert "about 40 s" in experiments.estimate("afr", "tiny", "cpu", seeds=(0, 77))
-    assert experiments.estimate("afr", "tiny", "cpu", seeds=(0, 77)).endswith("1 seeds of 2; the rest is in the cache")
+    assert experiments.estimate("afr", "tiny", "cpu", seeds=(0, 77)).endswith(
+        "for 1 of 2 seeds; the rest is in the cache"
+    )
     assert experiments.estimate("afr", "tiny", "cpu", seeds=(76, 77)).endswith("for 2 seeds")
 
 

@@ -297,7 +297,7 @@ def test_results_table_averages_seeds_and_keeps_the_papers_figure_apart(records)
     assert made.header == ("row", "EPE, mm", "parameters, M", "n", "paper (not comparable)")
     assert made.rows == (
         ("afr", "20.0", "1.50", "1", "14.08"),
-        ("FR", "31.0 ± 1.4", "2.00", "2", "14.9"),
+        ("FR", figures.tables.together("31.0 ± 1.4"), "2.00", "2", "14.9"),
         ("maps", "–", "–", "0", "–"),
     )
 

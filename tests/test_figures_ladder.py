@@ -11,6 +11,7 @@ import torch
 
 from hand_lib.experiments import PROFILES, Comparison, SeedSpread, pool
 from hand_lib.figures import ladder
+from hand_lib.figures.tables import together
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
@@ -60,7 +61,7 @@ def test_rows_stand_in_the_order_given_under_the_constant_beside_the_paper():
     runs = {"maps": [run_of("maps", 0, 20.0), run_of("maps", 1, 22.0)], "fr": [run_of("fr", 0, 30.0)]}
     table = ladder.rows_table(runs)
     assert [line[0] for line in table.rows] == ["constant prediction", "maps", "FR"]
-    assert [line[1] for line in table.rows] == ["40.00", "21.00 ± 1.41", "30.00"]
+    assert [line[1] for line in table.rows] == ["40.00", together("21.00 ± 1.41"), "30.00"]
     assert [line[-1] for line in table.rows] == ["–", "12.21", "14.90"]
     assert "not comparable" in table.header[-1] and "quick" in table.note
     torch.testing.assert_close(ladder.seed_mean(runs["maps"]), torch.full((4, 21), 21.0))
@@ -130,8 +131,8 @@ def test_the_papers_difference_is_taken_the_same_way_round():
 
 def test_differences_of_fewer_seeds_leave_gaps():
     table = ladder.differences_table([compared("maps", "fr", (-1.0, -3.0)), compared("mine", "maps", (0.25,))])
-    assert table.rows[0] == ("maps − FR", "-2.00", "-2.10 to -1.90", "-1.00", "-3.00", "-2.69")
-    assert table.rows[1] == ("mine − maps", "+0.25", "+0.15 to +0.35", "+0.25", "–", "–")
+    assert table.rows[0] == ("maps − FR", "-2.00", together("-2.10 to -1.90"), "-1.00", "-3.00", "-2.69")
+    assert table.rows[1] == ("mine − maps", "+0.25", together("+0.15 to +0.35"), "+0.25", "–", "–")
     assert table.header[3:5] == ("seed 0", "seed 1")
 
 
@@ -141,10 +142,18 @@ def test_differences_of_fewer_seeds_leave_gaps():
         (compared("maps", "fr", (-1.0, -2.0)), "*maps* is better than *FR*, by 1.50 mm, the same way round"),
         (compared("maps", "fr", (1.0, 2.0)), "*FR* is better than *maps*, by 1.50 mm. **This is not the paper's order"),
         (compared("maps", "fr", (-1.0, -2.0), half=3.0), "not resolved. 1.50 mm lie between them"),
-        (compared("maps", "fr", (-1.0, -2.0), half=3.0), "8 seeds would resolve"),
+        (
+            compared("maps", "fr", (-1.0, -2.0), half=3.0),
+            "seeds and other hands could turn the order round; about",
+        ),
+        (compared("maps", "fr", (-1.0, -2.0), half=3.0), "about 8 seeds would resolve a difference of this size."),
+        (compared("maps", "fr", (0.0, 0.0), half=3.0), "other hands could turn the order round."),  # no number of seeds
         (compared("maps", "fr", (0.05, -0.05)), "equal within 0.25 mm"),
         (compared("mine", "fr", (-1.0, -2.0)), "*mine* is better than *FR*, by 1.50 mm."),
-        (compared("maps", "fr", (-1.0,), half=math.inf, spread=pool([])), "not resolved"),
+        (
+            compared("maps", "fr", (-1.0,), half=math.inf, spread=pool([])),
+            "with one seed a row nothing",
+        ),
     ],
 )
 def test_a_verdict_follows_from_the_interval(comparison, says):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
 
-from hand_lib.experiments import Comparison
+from hand_lib.experiments import Comparison, pool
 from hand_lib.figures import paper_tables
 from hand_lib.figures.paper_tables import (
     BEFORE,
@@ -28,12 +29,15 @@ def record(row: str, seed: int, epe: float, backbone: str = "resnet18") -> dict:
     return {"row": row, "seed": seed, "backbone": backbone, "metrics": {"epe_mean": epe, "auc_20_50": epe / 100}}
 
 
-def comparison(difference: float) -> Comparison:
+def comparison(difference: float, *, half: float = 0.5) -> Comparison:
     return Comparison(
         difference=difference,
-        low=difference - 0.5,
-        high=difference + 0.5,
+        low=difference - half,
+        high=difference + half,
         confidence=0.95,
+        margin=0.25,
+        spread=pool([[1.0, 2.0]]),
+        image_error=0.1,
         per_seed=(difference,),
         seeds=(0,),
         images=9,
@@ -66,6 +70,8 @@ def test_table_1_averages_seeds_and_takes_differences_over_common_seeds():
     assert steps[together("ID-5 − ID-1")][2] == "–"  # no seed in common
     with_interval = {line[0]: line for line in table_1_steps(given, {"afr": comparison(-9.0)}).rows}
     assert with_interval[together("ID-2 − ID-1")][2:4] == ("-9.00", together("-9.50 to -8.50"))
+    unknown = {line[0]: line for line in table_1_steps(given, {"afr": comparison(-9.0, half=math.inf)}).rows}
+    assert unknown[together("ID-2 − ID-1")][2:4] == ("-9.00", "–")
 
 
 def test_the_chart_shows_each_mean_and_seed_in_its_row_and_the_paper_beside_them():
@@ -86,9 +92,16 @@ def test_no_line_breaks_inside_a_number_with_its_spread():
     assert together("1 ± 2") == "1\u00a0±\u00a02"
 
 
-def test_pairs_are_made_of_common_seeds(monkeypatch: pytest.MonkeyPatch):
-    seen = []
-    monkeypatch.setattr(paper_tables, "compare", lambda a, b: seen.append((a, b)) or comparison(0.0))
+def test_pairs_are_made_of_common_seeds_and_share_one_spread_over_all_runs(monkeypatch: pytest.MonkeyPatch):
+    seen, spreads = [], []
+
+    def compare(a, b, *, spread):
+        seen.append((a, b))
+        spreads.append(spread)
+        return comparison(0.0)
+
+    monkeypatch.setattr(paper_tables, "compare", compare)
+    monkeypatch.setattr(paper_tables, "seed_spread", lambda runs: pool([[r.record["seed"] for r in runs]]))
 
     def run(row: str, seed: int):
         return SimpleNamespace(record={"row": row, "seed": seed})
@@ -99,6 +112,7 @@ def test_pairs_are_made_of_common_seeds(monkeypatch: pytest.MonkeyPatch):
     assert set(before_pairs(runs)) == {"afr", "pooled"}
     assert [[r.record["seed"] for r in a] for a, _ in seen] == [[0, 1], [1]]
     assert [r.record["row"] for r in seen[1][1]] == ["afr"]
+    assert spreads[0] is spreads[1] and spreads[0].freedom == 6 - 1  # of all six runs, also the one without a pair
 
 
 def test_table_2_has_every_backbone_and_says_what_is_not_recorded():

@@ -179,6 +179,20 @@ def test_has_something_to_move_in_both_forms(executed_book: list[Outcome], chapt
 
 @pytest.mark.slow
 @each_chapter
+def test_shows_no_object_in_place_of_its_text(executed_book: list[Outcome], chapter: Chapter) -> None:
+    """Empty Markdown has nothing to show but its own name."""
+    found = []
+    for cell in code_cells(executed(executed_book, chapter)):
+        for output in cell.outputs:
+            shown = {kind: text for kind, text in output.get("data", {}).items() if text}
+            plain = shown.pop("text/plain", output.get("text", ""))
+            if not shown and "IPython.core.display" in plain:
+                found.append(f"cell {cell.id}")
+    assert found == []
+
+
+@pytest.mark.slow
+@each_chapter
 def test_prints_no_warning_and_no_machine_path(executed_book: list[Outcome], chapter: Chapter) -> None:
     found = []
     for cell in code_cells(executed(executed_book, chapter)):

@@ -51,7 +51,9 @@ def expected_time(plans: Sequence[Plan], device: str | None) -> str:
     said = f"about {say_duration(seconds * len(left))} on {kind} ({name})"
     if len(plans) == 1:
         return said
-    return said + f", for {len(left)} seeds" + (f" of {len(plans)}; the rest is in the cache" if plans != left else "")
+    if len(left) == len(plans):
+        return f"{said}, for {len(left)} seeds"
+    return f"{said}, for {len(left)} of {len(plans)} seeds; the rest is in the cache"
 
 
 def say_duration(seconds: float) -> str:

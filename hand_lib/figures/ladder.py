@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from hand_lib.experiments import PROFILES, Comparison, Run, SeedSpread, is_current, records
-from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table
+from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table, together
 from hand_lib.metrics import hidden_minus_visible, mean_epe
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS
@@ -100,6 +100,7 @@ def recorded_note(own: Sequence[Mapping]) -> str:
 
 
 LENGTHS = ("quick", "long")  # the same experiment with few steps and with many
+NO_LENGTHS = f"These rows have no seed that is recorded in both {' and '.join(f'`{profile}`' for profile in LENGTHS)}."
 
 
 def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
@@ -182,9 +183,9 @@ def differences_table(comparisons: Sequence[Comparison]) -> Table:
 
 
 def interval(comparison: Comparison) -> str:
-    """ "−0.40 to +0.12", or a dash where the spread between seeds is not known."""
+    """ "−0.40 to +0.12" in one piece, or a dash where the spread between seeds is not known."""
     known = math.isfinite(comparison.low)
-    return f"{comparison.low:+.2f} to {comparison.high:+.2f}" if known else "–"
+    return together(f"{comparison.low:+.2f} to {comparison.high:+.2f}") if known else "–"
 
 
 def a_against_a(spread: SeedSpread) -> str:
@@ -204,12 +205,12 @@ def verdict(comparison: Comparison) -> str:
     if comparison.verdict == "equal":
         return f"*{first}* and *{second}* are equal within {comparison.margin:g} mm."
     if comparison.verdict == "not resolved":
+        begin = f"*{first}* against *{second}*: not resolved. {size} lie between them"
+        if not comparison.spread.freedom:
+            return f"{begin}; with one seed a row nothing says how far trainings differ."
         needed = comparison.seeds_needed
-        more = f"; {needed} seeds would resolve a difference of this size" if needed else ""
-        return (
-            f"*{first}* against *{second}*: not resolved. {size} lie between them, "
-            f"less than trainings of one row may differ by{more}."
-        )
+        more = f"; about {needed} seeds would resolve a difference of this size" if needed else ""
+        return f"{begin}, and other seeds and other hands could turn the order round{more}."
     better, worse = (first, second) if comparison.difference < 0 else (second, first)
     sentence = f"*{better}* is better than *{worse}*, by {size}"
     printed = printed_difference(comparison)

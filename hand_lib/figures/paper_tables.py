@@ -10,8 +10,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hand_lib.experiments import Comparison, Run, compare
-from hand_lib.figures.ladder import title
+from hand_lib.experiments import Comparison, Run, compare, seed_spread
+from hand_lib.figures.ladder import interval, title
 from hand_lib.figures.style import SERIES_COLORS, panels
 from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, together
 from hand_lib.models.backbone import LAYOUTS
@@ -40,15 +40,19 @@ NOT_COMPARABLE = "(not comparable)"
 def before_pairs(runs: Mapping[str, Sequence[Run]]) -> dict[str, Comparison]:
     """Each row of Table 1 against the row before it, paired by the seeds that both have; rows without one are left out.
 
+    All pairs share one spread between seeds, pooled over every run given, so that rows with one seed have an interval.
+
     Args:
         runs: for each row's name its runs, one a seed.
     """
     by_seed = {row: {run.record["seed"]: run for run in members} for row, members in runs.items()}
+    spread = seed_spread(run for members in runs.values() for run in members)
     pairs = {}
     for row, before in BEFORE.items():
         seeds = sorted(by_seed.get(row, {}).keys() & by_seed.get(before, {}).keys())
         if seeds:
-            pairs[row] = compare([by_seed[row][seed] for seed in seeds], [by_seed[before][seed] for seed in seeds])
+            a, b = ([by_seed[name][seed] for seed in seeds] for name in (row, before))
+            pairs[row] = compare(a, b, spread=spread)
     return pairs
 
 
@@ -135,14 +139,14 @@ def table_1_steps(
     epe = {row: {r["seed"]: r["metrics"]["epe_mean"] for r in records if r["row"] == row} for row in TABLE_1}
     lines = []
     for row, before in BEFORE.items():
-        difference, interval = _difference(epe, row, comparisons or {})
+        difference, ends = _difference(epe, row, comparisons or {})
         printed = ROWS[row].paper.epe[18] - ROWS[before].paper.epe[18]
         lines.append(
             (
                 together(f"{ROWS[row].table_id} − {ROWS[before].table_id}"),
                 f"{title(row)} − {title(before)}",
                 difference,
-                together(interval),
+                ends,
                 f"{printed:+.2f}",
             )
         )
@@ -162,7 +166,7 @@ def _difference(
     """Row minus the row before, and its interval, as text."""
     if row in comparisons:
         found = comparisons[row]
-        return f"{found.difference:+.2f}", f"{found.low:+.2f} to {found.high:+.2f}"
+        return f"{found.difference:+.2f}", interval(found)
     before = BEFORE.get(row)
     seeds = epe[row].keys() & epe[before].keys() if before else ()
     if not seeds:

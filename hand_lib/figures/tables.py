@@ -124,7 +124,7 @@ def results_table(
     lines = []
     for name, members in groups.items():
         cells = [(titles or {}).get(name, name)]
-        cells += [mean_and_spread(_numbers(members, column), digits=column.digits) for column in columns]
+        cells += [together(mean_and_spread(_numbers(members, column), digits=column.digits)) for column in columns]
         cells.append(str(len(members)))
         if paper is not None:
             cells.append(str(paper.get(name, "–")))
