@@ -7,6 +7,8 @@ Exit codes: 0; 1 where a chapter or the site failed; 2 for what a person can men
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import io
 import json
 import math
@@ -17,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from hand_lib.errors import HandLibError, Stopped, choose, printable, stop_signals
 
@@ -30,6 +32,9 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise HandLibError(f"{message} (see {self.prog} --help)")
 
+    def _print_message(self, message: str, file: TextIO | None = None) -> None:
+        print(message, end="", file=file)  # argparse's own says nothing of a full disk
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
@@ -38,23 +43,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     with _Signals() as signals:
         try:
-            args = make_parser(arguments if arguments is not None else sys.argv[1:]).parse_args(arguments)
-            import hand_lib.experiments  # noqa: F401 (and torch with it, which every command needs)
+            try:
+                args = make_parser(arguments if arguments is not None else sys.argv[1:]).parse_args(arguments)
+                import hand_lib.experiments  # noqa: F401 (and torch with it, which every command needs)
 
-            signals.stop_at_once()
-            return args.command(args)
+                signals.stop_at_once()
+                return args.command(args)
+            finally:
+                if sys.stdout:
+                    sys.stdout.flush()  # a full disk is known here at the latest
         except HandLibError as error:
-            print(f"error: {error}", file=sys.stderr)
+            _say(f"error: {error}")
             return 2
         except KeyboardInterrupt as stopped:
             return _say_stopped(getattr(stopped, "signal_number", signal.SIGINT), str(stopped))
-        except BrokenPipeError:  # the reader, for example `head`, has seen enough
-            sys.stderr.close()
-            return 0
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OSError) and _could_not_print(error):
+                if isinstance(error, BrokenPipeError):  # the reader, for example `head`, has seen enough
+                    return 0
+                _say(f"error: cannot print: {error.strerror}")
+                return 2
             if not signals.received:
                 raise
             return _say_stopped(signals.received[0])  # what a library made of the interruption
+
+
+def _say(line: str) -> None:
+    """Print a line on stderr, where that can be written."""
+    try:
+        if sys.stderr:
+            print(line, file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _could_not_print(error: OSError) -> bool:
+    """Whether this is what stdout or stderr said; one that cannot be written is discarded."""
+    lost = False
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()  # fails again: what was not written is still there
+        except OSError:
+            _discard(stream)
+            lost = True
+    # A stream without a buffer (`python -u`) keeps nothing. Files are written by code that names them.
+    return lost or (error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE))
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what is printed here, now or at the interpreter's end, go nowhere."""
+    with contextlib.suppress(OSError):  # not a file's
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 class _Signals:
@@ -92,7 +133,7 @@ class _Signals:
 
 def _say_stopped(number: int, message: str = "") -> int:
     how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
-    print(f"{how}: {message or 'run the same command again to go on'}", file=sys.stderr)
+    _say(f"{how}: {message or 'run the same command again to go on'}")
     return 128 + number
 
 

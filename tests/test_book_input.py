@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_book import arguments, write_chapter
 
-from hand_lib.book import command
+from hand_lib.book import command, site
 from hand_lib.book.chapters import find_chapters
 from hand_lib.book.settings import check_files, read_contents, read_settings
 from hand_lib.errors import HandLibError
@@ -189,6 +189,35 @@ def test_folders_links_and_locked_files(root: Path) -> None:
         assert "no permission" in refusal(root / "_config.yml", lambda: read_settings(root))
 
 
+@pytest.mark.parametrize("name", ["_config.yml", "_toc.yml", "notebooks/02_two.ipynb"])
+def test_what_has_no_end_is_not_read(root: Path, name: str) -> None:
+    path = root / name
+
+    def read() -> None:
+        find_chapters(root)
+        read_settings(root)
+        read_contents(root)
+
+    read()
+    path.unlink()
+    os.mkfifo(path)
+    assert "no regular file" in refusal(path, read)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert "no regular file" in refusal(path, read)
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(64 * 2**30)  # holes: nothing is on the disk
+    assert "too large, more than" in refusal(path, read)
+
+
+def test_nothing_without_end_is_copied_to_the_site(root: Path) -> None:
+    source = root / "assets" / "endless.bin"
+    source.symlink_to("/dev/zero")
+    chapters, known, folders = find_chapters(root), read_settings(root), site.Folders.under(root / "build")
+    assert "no regular file" in refusal(source, lambda: site.stage(root, folders, chapters, known))
+
+
 # ----------------------------------------------------------------------------------------------- settings and contents
 
 
@@ -219,6 +248,16 @@ def test_folders_links_and_locked_files(root: Path) -> None:
         ("[book/references.bib]", "book/references.bib", "bibtex_bibfiles: "),
         ("[book/references.bib]", "[book/none.bib]", "bibtex_bibfiles.0: there is no book/none.bib"),
         ("amsmath, colon_fence", "7", "parse.myst_enable_extensions.0: "),  # of Jupyter Book's own schema
+        ("title: Joint by Joint", f"title: x\nz: 0x{'f' * 100_000}", "no YAML in line 3 ('0xffff"),
+        ("title: Joint by Joint", f"title: x\nz: {'9' * 5000}", "no YAML in line 3 ('9999"),
+        ("title: Joint by Joint", f"title: x\nz: !!int {'9' * 5000}", "no YAML in line 3 ('9999"),
+        ("title: Joint by Joint", "title: &a x\nz: *a", "no YAML in line 3 (*a stands for another place"),
+        ("title: Joint by Joint", "title: x\nz: &a [*a]", "no YAML in line 3 (*a"),
+        ("title: Joint by Joint", "title: x\ny: &a {b: 1}\nz: {<<: *a}", "no YAML in line 4 (*a"),
+        ("title: Joint by Joint", f"title: x\nz: {'[' * 300}{']' * 300}", "no YAML in line 3 (more than 40 layers)"),
+        ("title: Joint by Joint", "title: x\nz: !!bool maybe", "no YAML"),
+        ("title: Joint by Joint", "title: x\nz: !!timestamp never", "no YAML"),
+        ("title: Joint by Joint", "title: x\nz: !!int ''", "no YAML"),
     ],
 )
 def test_settings_with_one_thing_wrong(root: Path, old: str | None, new: str, said: str) -> None:
@@ -227,6 +266,23 @@ def test_settings_with_one_thing_wrong(root: Path, old: str | None, new: str, sa
     assert old is None or before.count(old) == 1
     path.write_text(new if old is None else before.replace(old, new))
     assert said in refusal(path, lambda: check_files(root, read_settings(root), read_contents(root)))
+
+
+def test_laughs_by_the_billion_are_not_heard(root: Path) -> None:
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 40))]
+    for name in ("_config.yml", "_toc.yml"):
+        (root / name).write_text("\n".join([*lines, "title: *a39"]))
+    assert "*a0" in refusal(root / "_config.yml", lambda: read_settings(root))
+    assert "*a0" in refusal(root / "_toc.yml", lambda: read_contents(root))
+
+
+def test_whatever_is_read_can_be_staged(root: Path) -> None:
+    """The deepest layers and the longest number that are let through."""
+    path = root / "_config.yml"
+    layers, number = "[" * 39 + "]" * 39, "9" * 100
+    path.write_text(f"{path.read_text()}\nlayers: {layers}\nnumber: {number}\ntext: {'x' * 10_000}\n")
+    staged = yaml.safe_load(yaml.safe_dump(read_settings(root).staged()))
+    assert str(staged["layers"]) == layers and staged["number"] == int(number) and len(staged["text"]) == 10_000
 
 
 @pytest.mark.parametrize(
@@ -339,6 +395,7 @@ def test_damaged_settings_are_settings_or_refused(shared: Path, seed: int) -> No
     if found is not None:
         content = yaml.safe_load(damaged)
         staged = found.staged()
+        assert yaml.safe_dump(staged)
         for key in content.keys() - {"html", "repository", "launch_buttons"}:
             assert repr(staged[key]) == repr(content[key]), key
         assert isinstance(content["title"], str) and content["execute"]["execute_notebooks"] == "off"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -132,6 +133,52 @@ def test_a_terminal_of_ascii_shows_the_rest(monkeypatch):
     assert main(["results"]) == 0
     terminal.flush()
     assert rb"a processor of Z\xfcrich" in terminal.buffer.getvalue()
+
+
+def full_disk(buffered: bool) -> io.TextIOWrapper:
+    """A stream to a disk that is full; without a buffer, as under ``python -u``, each line fails by itself."""
+    return io.TextIOWrapper(open("/dev/full", "wb", buffering=-1 if buffered else 0), write_through=not buffered)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["results", "--help"],
+        ["models", "--backbone", "resnet18", "--size", "64"],
+        ["results"],
+        ["results", "--missing"],
+    ],
+)
+def test_a_full_disk_under_what_is_printed_is_one_line(capsys, monkeypatch, arguments, buffered):
+    with full_disk(buffered) as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert main(arguments) == 2
+    assert capsys.readouterr().err == f"error: cannot print: {os.strerror(errno.ENOSPC)}\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("lost", [["stderr"], ["stdout", "stderr"]])
+def test_what_cannot_be_complained_of_is_still_exit_code_2(monkeypatch, buffered, lost):
+    for name in lost:
+        monkeypatch.setattr(sys, name, full_disk(buffered))
+    assert main(["train", "nope"]) == 2
+    if "stdout" in lost:
+        assert main(["--version"]) == 2
+    for name in lost:
+        getattr(sys, name).close()
+
+
+def test_an_error_of_another_file_is_not_taken_for_a_full_disk(monkeypatch):
+    def fail(*arguments, **options):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "lost.txt")
+
+    monkeypatch.setattr(experiments, "records", fail)
+    with pytest.raises(FileNotFoundError):  # a mistake of ours, which needs its traceback
+        main(["results"])
 
 
 WORDS = st.sampled_from(
@@ -492,3 +539,29 @@ def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path):
 def test_help_of_every_command(tmp_path):
     process = start("--help", folder=tmp_path)
     assert "models" in process.communicate(timeout=60)[0] and process.returncode == 0
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_streams_that_cannot_be_written_as_a_shell_hands_them_over(tmp_path, unbuffered):
+    def code(arguments: str) -> tuple[int, str]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+        command = f"exec {sys.executable} -m hand_lib {arguments}"
+        ran = subprocess.run(command, shell=True, env=environment, cwd=tmp_path, capture_output=True, text=True)
+        return ran.returncode, ran.stderr
+
+    if Path("/dev/full").exists():
+        assert code("--version > /dev/full") == (2, f"error: cannot print: {os.strerror(errno.ENOSPC)}\n")
+        assert code("nope 2> /dev/full") == (2, "")
+        assert code("--version > /dev/full 2> /dev/full") == (2, "")
+    assert code("--version >&-") == (0, "")
+    assert code("nope 2>&-") == (2, "")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "hand_lib", "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(command, env=environment, cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (0, b"")

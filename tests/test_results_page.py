@@ -6,13 +6,21 @@ import statistics
 from pathlib import Path
 
 import pytest
+import yaml
+from conftest import ROOT
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from made_records import made_record
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from myst_parser.config.main import MdParserConfig
+from myst_parser.parsers.mdit import create_md_parser
 
 from hand_lib import cache
 from hand_lib.errors import HandLibError
 from hand_lib.experiments import get_profile
-from hand_lib.figures.results_page import HEADER, NO_RECORDS, OUTDATED, markdown, write
-from hand_lib.figures.tables import PAPER_EPE, together
+from hand_lib.figures.results_page import HEADER, NO_RECORDS, NONE_CURRENT, OUTDATED, markdown, write
+from hand_lib.figures.tables import PAPER_EPE, plain, together
 
 
 def lines_of(text: str) -> list[list[str]]:
@@ -68,6 +76,62 @@ def test_runs_of_other_code_or_pictures_are_kept_apart_and_marked() -> None:
     assert [line[0] for line in lines] == ["`fr`", "`fr` \\*", "`fr` \\*"]
     assert OUTDATED in text
     assert OUTDATED not in markdown(runs[:1])
+
+
+def test_where_no_run_is_current_one_sentence_says_so_and_no_line_has_a_star() -> None:
+    old = [made_record("fr", 0, 30.0, data_version="2"), made_record("fr", 1, 40.0, data_version="2")]
+    text = markdown(old)
+    assert "on the pictures of an earlier version (data version 2), and compare neither" in text
+    assert text.index("constant prediction") < text.index(NONE_CURRENT) < text.index("| row")
+    assert "\\*" not in text
+    assert "data versions 1 and 2" in markdown([*old, made_record("afr", 0, 30.0, data_version="1")])
+    other_code = markdown([old[0], made_record("fr", 1, 40.0, revision=2)])
+    assert NONE_CURRENT in other_code and "data version" not in other_code and "with other code, or" in other_code
+    mixed = markdown([*old, made_record("afr", 0, 30.0)])
+    assert NONE_CURRENT not in mixed and [line[0] for line in lines_of(mixed)] == ["`fr` \\*", "`afr`"]
+    profiles = markdown([*old, made_record("fr", 0, 20.0, profile="full")])  # each speaks for itself
+    assert profiles.count(NONE_CURRENT) == 1 and profiles.index(NONE_CURRENT) < profiles.index("`full`")
+
+
+def parser() -> MarkdownIt:
+    """The one that reads the pages, with the extensions of ``_config.yml``."""
+    extensions = yaml.safe_load((ROOT / "_config.yml").read_text())["parse"]["myst_enable_extensions"]
+    assert "linkify" in extensions
+    return create_md_parser(MdParserConfig(enable_extensions=set(extensions)), RendererHTML)
+
+
+def shown(page: str) -> tuple[str, set[str]]:
+    """The text of the page's first paragraph or table cell as it is read, and the kinds of what is in it."""
+    inline = next(token for token in parser().parse(page) if token.type == "inline")
+    return "".join(token.content for token in inline.children), {token.type for token in inline.children}
+
+
+LINKS = ["evil.com", "www.evil.com", "a@evil.com", "https://evil.com", "//evil.com", "mailto:a@evil.com", "1.2.3.4"]
+LINKS += ["evil.com/a?b=c", "EVIL.COM:80", "evil.com.", "<https://evil.com>", "[a](https://evil.com)", "xn--a.com"]
+
+
+def test_the_pages_do_make_links_of_such_text() -> None:
+    """Else the next test would find nothing."""
+    assert all("link_open" in shown(f"A {link} b")[1] for link in ("evil.com", "www.evil.com", "a@evil.com"))
+
+
+@given(
+    st.lists(st.sampled_from([*LINKS, *" .,:@/\\|*_`$<{(ab1é", "www.", "://", "com"]), min_size=1, max_size=6)
+    .map("".join)
+    .filter(lambda text: text.strip() == text)
+)
+@example("evil.com, 1 thread")
+@example("https://www.evil.com/a@b.com")
+@settings(max_examples=200, deadline=None)
+def test_text_of_a_record_is_shown_as_it_is_and_never_as_a_link(text: str) -> None:
+    assert shown(f"On {plain(text)}.") == (f"On {text}.", {"text"})
+    assert shown(f"| {plain(text)} |\n|---|\n| x |")[0] == text
+
+
+def test_a_device_with_a_link_for_a_name_is_no_link() -> None:
+    tokens = parser().parse(markdown([made_record("fr", 0, 30.0, device="evil.com, 1 thread")]))
+    kinds = {child.type for token in tokens for child in token.children or ()}
+    assert "link_open" not in kinds and "code_inline" in kinds
 
 
 def test_a_backbone_that_the_paper_does_not_print_gets_a_dash() -> None:

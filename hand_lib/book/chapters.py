@@ -31,6 +31,8 @@ if importlib.util.find_spec("hand_lib") is None:
     package = f"joint-by-joint[notebooks] @ git+{REPOSITORY}"
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)"""
 
+_LARGEST = 64 * 2**20  # bytes; an executed chapter has up to ten million
+
 
 def install_cell(repository: str) -> str:
     """:data:`INSTALL_CELL` with the repository's address put in; as it stands where the address is empty."""
@@ -158,11 +160,11 @@ def read_notebook(path: Path) -> dict[str, Any]:
     """A notebook as JSON has it, checked against the notebook format.
 
     Raises:
-        HandLibError: no such file, a folder, cut short, no JSON, or not a notebook; in one line.
+        HandLibError: no such file, no regular file, too large, cut short, no JSON, or not a notebook; in one line.
     """
     import nbformat  # late: one of the book's tools
 
-    text = read_text(path)
+    text = read_text(path, most=_LARGEST)
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -12,8 +12,8 @@ from hand_lib.book.chapters import Chapter, checkout, find_chapters, select
 from hand_lib.book.execution import execute
 from hand_lib.cache import lock
 from hand_lib.errors import HandLibError
+from hand_lib.strict import SEEDS
 
-_SEEDS = 2**32  # numpy's seeds are below it
 _TOOLS = ("papermill", "jupyter_book", "nbformat", "plotly", "psutil", "matplotlib", "yaml")
 
 
@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
 
     get_profile(args.profile)
     choose_device(args.device)
-    if not 0 <= args.seed < _SEEDS:
-        raise HandLibError(f"--seed {str(args.seed)[:25]}: give a whole number from 0 to {_SEEDS - 1}")
+    if not 0 <= args.seed < SEEDS:
+        raise HandLibError(f"--seed {str(args.seed)[:25]}: give a whole number from 0 to {SEEDS - 1}")
     if args.jobs is not None and args.jobs < 1:
         raise HandLibError(f"--jobs {args.jobs}: at least 1")
     missing = [name for name in _TOOLS if importlib.util.find_spec(name) is None]

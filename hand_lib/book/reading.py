@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,23 @@ class Checked(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, *, most: int) -> str:
     """A file's text.
 
+    Args:
+        most: bytes that such a file may have.
+
     Raises:
-        HandLibError: no such file, a folder, no permission, or not UTF-8.
+        HandLibError: no such file, a folder, a pipe or a device, no permission, too large, or not UTF-8.
     """
     with readable_errors(path, "read"):
-        content = path.read_bytes()
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe would be waited for without end
+            raise HandLibError(f"cannot read {path}: it is no regular file")
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    if len(content) > most:
+        raise HandLibError(f"cannot read {path}: it is too large, more than {most // 2**20} MiB")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

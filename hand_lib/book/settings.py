@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, ConfigDict, Field
 
-from hand_lib.book.reading import Checked, check, one_line, read_text
+from hand_lib.book.reading import Checked, brief, check, one_line, read_text
 from hand_lib.errors import HandLibError
 
 _LAUNCH_BUTTONS = {
@@ -18,6 +18,9 @@ _LAUNCH_BUTTONS = {
     "colab_url": "https://colab.research.google.com",
 }
 _SUFFIXES = (".md", ".ipynb")
+_LARGEST = 2**20  # bytes; ours have two thousand
+_DEEPEST = 40  # layers; ours have six. What writes and checks them goes deeper into itself than what reads them
+_LONGEST = 100  # characters of what is no text, such as a number
 
 
 # -------------------------------------------------------------------------------------------------------- what is read
@@ -192,22 +195,48 @@ def check_files(root: Path, settings: Settings, contents: Contents) -> None:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.load(read_text(path), _Loader)
+        return yaml.load(read_text(path, most=_LARGEST), _Loader)
     except yaml.MarkedYAMLError as error:
         where = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise HandLibError(one_line(f"{path}: no YAML{where} ({error.problem or error.context})")) from error
     except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
         raise HandLibError(one_line(f"{path}: no YAML ({error})")) from error
+    except (LookupError, AttributeError, TypeError) as error:  # it does not look at every value with a tag
+        raise HandLibError(one_line(f"{path}: no YAML ({type(error).__name__}: {error})")) from error
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's, with a key that stands twice as an error: the second would silently win."""
+    """PyYAML's, for settings: nothing that grows when it is read, and no key twice, of which the second would win."""
+
+    _depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise _refused(f"*{event.anchor} stands for another place: write out what stands there", event)
+        if self._depth == _DEEPEST:
+            raise _refused(f"more than {_DEEPEST} layers", event)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+    def compose_scalar_node(self, anchor: str | None) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        if node.tag != self.DEFAULT_SCALAR_TAG and len(node.value) > _LONGEST:
+            raise _refused(f"{brief(node.value[:20])}... has more than {_LONGEST} characters and is no text", node)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+                    raise _refused(f"{key.value!r} stands twice", key)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _refused(why: str, where: yaml.Event | yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=why, problem_mark=where.start_mark)

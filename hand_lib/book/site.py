@@ -89,6 +89,8 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
 
 def _copy(source: str, target: str) -> str:
     """Copy a file. `copytree` goes on after an OSError, with a list of all of them; here the first one ends it."""
+    if os.path.exists(source) and not os.path.isfile(source):  # such as a link to /dev/zero, which has no end
+        raise HandLibError(f"cannot read {source}: it is no regular file")
     with readable_errors(target):
         return shutil.copy2(source, target)
 

@@ -11,10 +11,12 @@ from hand_lib.experiments import PROFILES, get_depth, is_current, records
 from hand_lib.experiments.schema import digest
 from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, plain, together
 from hand_lib.models.rows import ROWS
+from hand_lib.synthetic import DATA_VERSION
 
 HEADER = ("row", "in the paper", "EPE, mm", "AUC 20–50", "seeds", "backbone", PAPER_EPE)
 NO_RECORDS = "**No run is recorded yet.** Until one is, this page has nothing to show."
 OUTDATED = "\\* Recorded with other code, or on other pictures, than those of this version of the book."
+NONE_CURRENT = "**None of these runs is current.**"
 
 
 def write(path: Path, folder: Path | None = None) -> None:
@@ -31,6 +33,9 @@ def write(path: Path, folder: Path | None = None) -> None:
         file.write(markdown(records(folder=folder)).encode())
 
 
+_COMPARE = "and compare neither with the chapters nor with newer records."
+
+
 def markdown(found: Iterable[Mapping[str, Any]]) -> str:
     """One table a profile, in the profiles' order; a plain sentence where there is no record. ``smoke`` is left out."""
     parts = []
@@ -39,7 +44,9 @@ def markdown(found: Iterable[Mapping[str, Any]]) -> str:
         members = [record for record in shown if record["profile"] == name]
         if members:
             title = f"{profile.title[:1].upper()}{profile.title[1:]}."
-            parts.append(f"### Profile `{name}`\n\n{title} {_shared_facts(members)}\n\n{table(members)}\n")
+            parts.append(
+                f"### Profile `{name}`\n\n{title} {_shared_facts(members)}\n\n{_validity(members)}{table(members)}\n"
+            )
     return "\n".join(parts) or f"{NO_RECORDS}\n"
 
 
@@ -47,19 +54,20 @@ def table(members: Sequence[Mapping[str, Any]]) -> Table:
     """The records of one profile: a line for all that were decided by the same but for the seed.
 
     So seeds are averaged only where code and pictures were the same. The spread is the sample standard deviation.
+    Where some lines are current and others are not, these have a star.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in members:
         training = {name: value for name, value in record["decides"]["training"].items() if name != "seed"}
         groups.setdefault(digest({**record["decides"], "training": training}), []).append(record)
-    lines, outdated = [], False
-    for runs in groups.values():
+    outdated = [not all(is_current(run) for run in runs) for runs in groups.values()]
+    stars = [old and not all(outdated) for old in outdated]
+    lines = []
+    for runs, star in zip(groups.values(), stars, strict=True):
         name, backbone, imagenet = (runs[0][field] for field in ("row", "backbone", "imagenet"))
-        current = all(is_current(run) for run in runs)
-        outdated |= not current
         lines.append(
             (
-                f"`{name}`" if current else f"`{name}` \\*",
+                f"`{name}` \\*" if star else f"`{name}`",
                 plain(runs[0]["table_id"]),
                 together(mean_and_spread([run["metrics"]["epe_mean"] for run in runs], digits=2)),
                 together(mean_and_spread([run["metrics"]["auc_20_50"] for run in runs], digits=3)),
@@ -68,7 +76,21 @@ def table(members: Sequence[Mapping[str, Any]]) -> Table:
                 _of_the_paper(name, get_depth(backbone)),
             )
         )
-    return Table(HEADER, tuple(lines), OUTDATED if outdated else "")
+    return Table(HEADER, tuple(lines), OUTDATED if any(stars) else "")
+
+
+def _validity(members: Sequence[Mapping[str, Any]]) -> str:
+    """A paragraph where no run of a profile is current; nothing elsewhere."""
+    if any(is_current(run) for run in members):
+        return ""
+    versions = sorted({run["data_version"] for run in members})
+    if DATA_VERSION in versions:
+        trained = "with other code, or on other pictures, than those of this version of the book,"
+    elif len(versions) == 1:
+        trained = f"on the pictures of an earlier version (data version {plain(versions[0])}),"
+    else:
+        trained = f"on the pictures of earlier versions (data versions {' and '.join(map(plain, versions))}),"
+    return f"{NONE_CURRENT} They were trained {trained} {_COMPARE}\n\n"
 
 
 def _shared_facts(members: Sequence[Mapping[str, Any]]) -> str:

@@ -133,9 +133,9 @@ def results_table(
 
 
 def plain(text: str) -> str:
-    """Text that is not ours, such as a device's name, for a page in Markdown: shown as it is, whatever stands in it."""
+    """Text that is not ours, such as a device's name, for a page in Markdown: shown as it is, never a link."""
     escaped = re.sub(r"[!-/:-@[-`{-~]", r"\\\g<0>", printable(text))  # Markdown has a way out for all of ASCII's marks
-    return escaped.replace(r"\,", ",").replace(r"\.", ".").replace(r"\|", "&#124;")  # a bar would end a table's cell
+    return escaped.replace(r"\,", ",").replace(r"\|", "&#124;")  # a bar would end a table's cell
 
 
 def together(text: str) -> str:
