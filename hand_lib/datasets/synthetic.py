@@ -28,8 +28,6 @@ from hand_lib.skeleton import NUM_JOINTS
 from hand_lib.synthetic import DATA_VERSION, SPLITS, WIDE, SceneConfig, render
 
 SHARD = 128  # images a file
-CHUNK = 32  # images rendered at once on the CPU: enough to fill vectors, small enough for its caches
-CHUNK_ON_GPU = 256
 
 # What a network is trained and measured on. Mask and depth are for figures, which call `synthetic.render` themselves.
 KEPT = tuple(field.name for field in fields(Samples) if field.name not in ("mask", "depth"))
@@ -134,17 +132,13 @@ def _read_shard(folder: Path, span: tuple[int, int], size: int) -> Samples | Non
 
 
 def _render_shard(folder: Path, span: tuple[int, int], job: dict, device: str, rendered) -> None:
-    """Render one shard and write it; calls ``rendered(number of images)`` as it goes."""
-    chunk = CHUNK if device == "cpu" else CHUNK_ON_GPU
-    parts = []
-    for start in range(*span, chunk):
-        indices = list(range(start, min(start + chunk, span[1])))
-        with torch.inference_mode():
-            samples = render(indices=indices, device=device, **job).to("cpu")
-        parts.append({name: getattr(samples, name) for name in KEPT})
-        rendered(len(indices))
+    """Render one shard and write it; then calls ``rendered(number of images)``."""
+    indices = list(range(*span))
+    with torch.inference_mode():
+        samples = render(indices=indices, device=device, **job).to("cpu")
     path = _shard_path(folder, span)
-    cache.write_tensors(path, {name: torch.cat([part[name] for part in parts]) for name in KEPT}, _about(path))
+    cache.write_tensors(path, {name: getattr(samples, name) for name in KEPT}, _about(path))
+    rendered(len(indices))
 
 
 def _render_shards(folder: Path, spans: list[tuple[int, int]], job: dict, workers: int | None) -> None:

@@ -32,15 +32,15 @@ from hand_lib.synthetic.surface import PALM_PART, PALM_SOFTNESS, flesh_capsules,
 
 GIVE = 0.3  # mm that flesh yields where it is touched
 _STEPS = 24
-_PADS = 0.4  # mm that the pads stand out over the capsules
+_PADS = 0.8  # mm that the pads stand out over the capsules
 _OVER = 1.25  # over-relaxation
 _STUCK, _ATTEMPTS = 1.0, 4  # mm of overlap with which a pose is tried again, and how often
 # Where a finger can meet the palm: share of its middle (1) and distal (2) segment. The proximal one adjoins the palm.
 _PALM_POINTS = ((1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0), (2, 0.4), (2, 0.65), (2, 0.88))
 # Where a finger can meet another: pieces of its segments, from and to which share, and the millimetres that the skin
 # stands out there over the capsules. The first half of the proximal segment is joined to its neighbour by the web.
-_PIECES = ((0, 0.5, 0.75, 1.8, 0.6), (0, 0.75, 1.0, 0.6, 0.0), (1, 0.0, 1.0, 0.0, 0.0), (2, 0.0, 0.88, 0.0, 0.0))
-_ROOT = 2.2  # mm that the skin stands out at a finger's root
+_PIECES = ((0, 0.5, 0.75, 2.6, 1.2), (0, 0.75, 1.0, 1.2, 0.4), (1, 0.0, 1.0, 0.4, 0.4), (2, 0.0, 0.88, 0.4, 0.4))
+_ROOT = 3.0  # mm that the skin stands out at a finger's root
 # How readily each joint gives way: three flexions, abduction, twist of the thumb.
 _MOBILITY = torch.tensor([1.0, 1.0, 0.6, 0.4, 0.4])
 _OPEN_THUMB = torch.zeros(5, 5)  # away from the palm and from the fingers

@@ -25,7 +25,7 @@ class Lens:
         motion: ``(B, 2)`` in parts of the picture's side, 0 for none.
         vignette: ``(B,)`` share of the light that corners lose.
         noise: ``(B,)`` standard deviation of the noise, of the full range; noise_key ``(B,)`` int64 below 2**31.
-        quality: ``(B,)`` of the JPEG file, 1 to 100.
+        quality: ``(B,)`` of the JPEG file, 1 to 100; 0 for a picture that was never compressed.
     """
 
     aperture: Tensor
@@ -44,6 +44,7 @@ def sample_lens(
     softness: tuple[float, float],
     motion_blur: float,
     noise: tuple[float, float],
+    compressed: float,
     quality: tuple[float, float],
 ) -> Lens:
     """Draw cameras; arguments are as in :class:`~hand_lib.synthetic.scene.SceneConfig`."""
@@ -57,7 +58,7 @@ def sample_lens(
         vignette=0.25 * draws.unit(1)[:, 0] ** 2,
         noise=draws.uniform(*noise),
         noise_key=(draws.unit(1)[:, 0].double() * (1 << 24)).long() * 61 + 17,
-        quality=draws.uniform(*quality),
+        quality=torch.where(draws.chance(compressed), draws.uniform(*quality), 0.0),
     )
 
 
@@ -151,14 +152,20 @@ def jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
     losses are those of real files.
 
     Args:
-        pictures: ``(B, 3, S, S)`` uint8. quality: ``(B,)`` 1 to 100, rounded.
+        pictures: ``(B, 3, S, S)`` uint8. quality: ``(B,)`` 1 to 100, rounded; 0 leaves a picture as it is.
 
     Returns:
         ``(B, 3, S, S)`` uint8, where ``pictures`` were.
     """
-    result = []
-    for picture, q in zip(pictures.permute(0, 2, 3, 1).contiguous().cpu().numpy(), quality.tolist(), strict=True):
+    rows = torch.nonzero(quality.cpu() > 0)[:, 0]
+    if len(rows) == 0:
+        return pictures
+    stored = pictures.index_select(0, rows.to(pictures.device)).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    read = []
+    for picture, q in zip(stored, quality.cpu()[rows].tolist(), strict=True):
         with io.BytesIO() as file:
             Image.fromarray(picture).save(file, "JPEG", quality=round(q))
-            result.append(np.asarray(Image.open(file, formats=["JPEG"])))
-    return torch.from_numpy(np.stack(result)).to(pictures.device).permute(0, 3, 1, 2).contiguous()
+            read.append(torch.from_numpy(np.asarray(Image.open(file, formats=["JPEG"]))))
+    pictures = pictures.clone()
+    pictures[rows] = torch.stack(read).permute(0, 3, 1, 2).to(pictures.device)
+    return pictures

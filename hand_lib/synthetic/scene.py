@@ -46,7 +46,7 @@ class SceneConfig:
         softness: standard deviation of the blur of the whole picture, in parts of its side (up to 0.02).
         motion_blur: probability of motion blur.
         noise: standard deviation of the sensor's noise, in units of the full range.
-        quality: of the JPEG file, 1 to 100.
+        compressed: probability that the picture went through a JPEG file. quality: of the file, 1 to 100.
         left: probability of a left hand.
     """
 
@@ -69,11 +69,14 @@ class SceneConfig:
     softness: tuple[float, float] = (0.0, 0.007)
     motion_blur: float = 0.12
     noise: tuple[float, float] = (0.0, 0.03)
+    compressed: float = 0.6
     quality: tuple[float, float] = (70.0, 100.0)
     left: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("surface", "outdoors", "limbs", "sleeve", "distractor", "occluder", "motion_blur", "left"):
+        for name in (
+            "surface", "outdoors", "limbs", "sleeve", "distractor", "occluder", "motion_blur", "compressed", "left",
+        ):  # fmt: skip
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise HandLibError(f"scene.{name} is {getattr(self, name)}: a probability lies between 0 and 1")
         for name in (
@@ -109,7 +112,7 @@ EASY = SceneConfig(
     aperture=(0.0, 0.02),
     softness=(0.0, 0.0),
     noise=(0.0, 0.02),
-    quality=(80.0, 100.0),
+    compressed=0.0,
 )
 WIDE = SceneConfig()
 # A look that no training uses: what a network meets there stands in for photographs, whose look it has not learnt
@@ -124,6 +127,7 @@ OTHER_LOOK = SceneConfig(
     aperture=(0.01, 0.06),
     softness=(0.004, 0.014),
     noise=(0.01, 0.05),
+    compressed=1.0,
     quality=(25.0, 60.0),
 )
 
@@ -208,6 +212,7 @@ def sample_scenes(seed: int, split: str, indices: Tensor | list[int], scene: Sce
             softness=scene.softness,
             motion_blur=scene.motion_blur,
             noise=scene.noise,
+            compressed=scene.compressed,
             quality=scene.quality,
         ),
     )
