@@ -78,6 +78,12 @@ def _deepest(depth: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
     return best, *picked
 
 
+def _along(values: Tensor, segment: Tensor, share: Tensor) -> Tensor:
+    """Of values at the joints of chains (B, 5, 4, ...), those at shares of P segments: (B, 5, P, ...)."""
+    near, far = values.index_select(2, segment), values.index_select(2, segment + 1)
+    return near + share * (far - near)
+
+
 def _palm_contacts(shape: HandShape, joints: Tensor, frames: Frames) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Each finger's deepest contact with the palm.
 
@@ -97,10 +103,9 @@ def _palm_contacts(shape: HandShape, joints: Tensor, frames: Frames) -> tuple[Te
     chain = joints[:, 1:].unflatten(1, (5, 4))
     thick = (RADII + _PADS) * shape.thickness[..., None]
 
-    def along(values: Tensor) -> Tensor:
-        return torch.stack([values[:, :, s] + t * (values[:, :, s + 1] - values[:, :, s]) for s, t in _PALM_POINTS], 2)
-
-    points, sizes = along(chain), along(thick)  # (B, 5, P, 3), (B, 5, P)
+    segment, share = (torch.tensor(column) for column in zip(*_PALM_POINTS, strict=True))
+    points = _along(chain, segment, share[:, None])  # (B, 5, P, 3)
+    sizes = _along(thick, segment, share)  # (B, 5, P)
     from_a = points[:, :, :, None] - a  # (B, 5, P, C, 3)
     t = (dot(from_a, axis) / dot(axis, axis).clamp(min=1e-6)).clamp(0, 1)
     out = from_a - t[..., None] * axis
@@ -115,9 +120,7 @@ def _palm_contacts(shape: HandShape, joints: Tensor, frames: Frames) -> tuple[Te
     weight = (weight / far)[..., None] * out
     way = torch.stack([weight[..., i].sum(-1) for i in range(3)], -1)
     way = way / dot(way, way).clamp(min=1e-12).sqrt()[..., None]
-    segment = torch.tensor([s for s, _ in _PALM_POINTS]).expand(depth.shape)
-    depth, points, way, segment = _deepest(depth, points, way, segment)
-    return depth, points, way, segment
+    return _deepest(depth, points, way, segment.expand(depth.shape))
 
 
 _OTHERS = torch.tensor([[g for g in range(5) if g != f] for f in range(5)])  # (5, 4)
@@ -128,15 +131,10 @@ def _finger_contacts(shape: HandShape, joints: Tensor) -> tuple[Tensor, Tensor, 
     chain = joints[:, 1:].unflatten(1, (5, 4))
     thick = RADII * shape.thickness[..., None]
 
-    def along(values: Tensor, k: int, *, rim: bool = False) -> Tensor:
-        ends = []
-        for segment, *share, low, high in _PIECES:
-            at = values[:, :, segment] + share[k] * (values[:, :, segment + 1] - values[:, :, segment])
-            ends.append(at + (low, high)[k] if rim else at)
-        return torch.stack(ends, 2)
-
-    start, stop = along(chain, 0), along(chain, 1)  # (B, 5, 4, 3)
-    r0, r1 = along(thick, 0, rim=True), along(thick, 1, rim=True)
+    segment, *columns = (torch.tensor(column) for column in zip(*_PIECES, strict=True))
+    from_, to, rim_from, rim_to = columns
+    start, stop = (_along(chain, segment, share[:, None]) for share in (from_, to))  # (B, 5, 4, 3)
+    r0, r1 = _along(thick, segment, from_) + rim_from, _along(thick, segment, to) + rim_to
     # No web joins the thumb to a finger's proximal segment: the two can meet along all of it.
     whole, whole_r0 = start.clone(), r0.clone()
     whole[:, 1:, 0], whole_r0[:, 1:, 0] = chain[:, 1:, 0], thick[:, 1:, 0] + _ROOT
@@ -162,10 +160,8 @@ def _finger_contacts(shape: HandShape, joints: Tensor) -> tuple[Tensor, Tensor, 
     depth = size - far  # (B, 5, 4, 4, 4)
     depth[:, 0, :, :2] = -torch.inf  # the thumb's metacarpal is part of the palm
     depth[:, 1:, 0, :, :2] = -torch.inf
-    segment = torch.tensor([segment for segment, *_ in _PIECES])[:, None].expand(depth.shape)
-    return _deepest(
-        *(x.flatten(2, 4) for x in (depth, mine, apart / far[..., None], segment)),
-    )
+    segment = segment[:, None].expand(depth.shape)
+    return _deepest(*(x.flatten(2, 4) for x in (depth, mine, apart / far[..., None], segment)))
 
 
 def _turns(

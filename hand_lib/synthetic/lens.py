@@ -165,7 +165,7 @@ def jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
     for picture, q in zip(stored, quality.cpu()[rows].tolist(), strict=True):
         with io.BytesIO() as file:
             Image.fromarray(picture).save(file, "JPEG", quality=round(q))
-            read.append(torch.from_numpy(np.asarray(Image.open(file, formats=["JPEG"]))))
+            read.append(torch.from_numpy(np.array(Image.open(file, formats=["JPEG"]))))
     pictures = pictures.clone()
     pictures[rows] = torch.stack(read).permute(0, 3, 1, 2).to(pictures.device)
     return pictures
