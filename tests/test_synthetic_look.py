@@ -17,7 +17,6 @@ from hand_lib.synthetic import (
     WIDE,
     SceneConfig,
     hand_surface,
-    picture,
     render,
     sample_hands,
     sample_scenes,
