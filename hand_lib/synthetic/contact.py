@@ -37,9 +37,11 @@ _OVER = 1.25  # over-relaxation
 _STUCK, _ATTEMPTS = 1.0, 4  # mm of overlap with which a pose is tried again, and how often
 # Where a finger can meet the palm: share of its middle (1) and distal (2) segment. The proximal one adjoins the palm.
 _PALM_POINTS = ((1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0), (2, 0.4), (2, 0.65), (2, 0.88))
+_PALM_SEGMENTS, _PALM_SHARES = (torch.tensor(column) for column in zip(*_PALM_POINTS, strict=True))
 # Where a finger can meet another: pieces of its segments, from and to which share, and the millimetres that the skin
 # stands out there over the capsules. The first half of the proximal segment is joined to its neighbour by the web.
 _PIECES = ((0, 0.5, 0.75, 2.6, 1.2), (0, 0.75, 1.0, 1.2, 0.4), (1, 0.0, 1.0, 0.4, 0.4), (2, 0.0, 0.88, 0.4, 0.4))
+_PIECE_COLUMNS = tuple(torch.tensor(column) for column in zip(*_PIECES, strict=True))
 _ROOT = 3.0  # mm that the skin stands out at a finger's root
 # How readily each joint gives way: three flexions, abduction, twist of the thumb.
 _MOBILITY = torch.tensor([1.0, 1.0, 0.6, 0.4, 0.4])
@@ -103,9 +105,8 @@ def _palm_contacts(shape: HandShape, joints: Tensor, frames: Frames) -> tuple[Te
     chain = joints[:, 1:].unflatten(1, (5, 4))
     thick = (RADII + _PADS) * shape.thickness[..., None]
 
-    segment, share = (torch.tensor(column) for column in zip(*_PALM_POINTS, strict=True))
-    points = _along(chain, segment, share[:, None])  # (B, 5, P, 3)
-    sizes = _along(thick, segment, share)  # (B, 5, P)
+    points = _along(chain, _PALM_SEGMENTS, _PALM_SHARES[:, None])  # (B, 5, P, 3)
+    sizes = _along(thick, _PALM_SEGMENTS, _PALM_SHARES)  # (B, 5, P)
     from_a = points[:, :, :, None] - a  # (B, 5, P, C, 3)
     t = (dot(from_a, axis) / dot(axis, axis).clamp(min=1e-6)).clamp(0, 1)
     out = from_a - t[..., None] * axis
@@ -120,7 +121,7 @@ def _palm_contacts(shape: HandShape, joints: Tensor, frames: Frames) -> tuple[Te
     weight = (weight / far)[..., None] * out
     way = torch.stack([weight[..., i].sum(-1) for i in range(3)], -1)
     way = way / dot(way, way).clamp(min=1e-12).sqrt()[..., None]
-    return _deepest(depth, points, way, segment.expand(depth.shape))
+    return _deepest(depth, points, way, _PALM_SEGMENTS.expand(depth.shape))
 
 
 _OTHERS = torch.tensor([[g for g in range(5) if g != f] for f in range(5)])  # (5, 4)
@@ -131,10 +132,9 @@ def _finger_contacts(shape: HandShape, joints: Tensor) -> tuple[Tensor, Tensor, 
     chain = joints[:, 1:].unflatten(1, (5, 4))
     thick = RADII * shape.thickness[..., None]
 
-    segment, *columns = (torch.tensor(column) for column in zip(*_PIECES, strict=True))
-    from_, to, rim_from, rim_to = columns
-    start, stop = (_along(chain, segment, share[:, None]) for share in (from_, to))  # (B, 5, 4, 3)
-    r0, r1 = _along(thick, segment, from_) + rim_from, _along(thick, segment, to) + rim_to
+    segment, begin, end, rim_begin, rim_end = _PIECE_COLUMNS
+    start, stop = (_along(chain, segment, share[:, None]) for share in (begin, end))  # (B, 5, 4, 3)
+    r0, r1 = _along(thick, segment, begin) + rim_begin, _along(thick, segment, end) + rim_end
     # No web joins the thumb to a finger's proximal segment: the two can meet along all of it.
     whole, whole_r0 = start.clone(), r0.clone()
     whole[:, 1:, 0], whole_r0[:, 1:, 0] = chain[:, 1:, 0], thick[:, 1:, 0] + _ROOT

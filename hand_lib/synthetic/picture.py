@@ -248,12 +248,10 @@ def render_scene(
         object_vertex = object_faces[object_triangle - which * len(object_faces)]
         object_vertex = object_vertex + (number * count + which * object_points.shape[1])[:, None]
         corner = torch.where(is_hand[:, None], corner, object_vertex)
-    columns = table.t().contiguous()
-    corners = [columns.index_select(1, corner[:, i]) for i in range(3)]  # three of (6, P)
-    x, y, w = (torch.stack([c[i] for c in corners]) for i in range(3))
+    x, y, w, *corner_normals = spread(table, corner.t().reshape(-1)).view(6, 3, -1)  # each of three corners
     weights, z = barycentric(x, y, w, (u + 0.5) * supersample - 0.5, (v + 0.5) * supersample - 0.5)
     weights = weights.clamp_(-0.5, 1.5)
-    normal = weights[0] * corners[0][3:] + weights[1] * corners[1][3:] + weights[2] * corners[2][3:]
+    normal = torch.stack([weights[0] * n[0] + weights[1] * n[1] + weights[2] * n[2] for n in corner_normals])
     length = normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2]
     normal = normal / length.clamp(min=1e-12).sqrt()  # (3, P)
     per_image = spread(torch.cat([focal[:, None], centre], 1), image)
