@@ -293,7 +293,7 @@ def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        except (SafetensorError, RuntimeError, OverflowError, MemoryError) as error:
+        except (SafetensorError, RuntimeError, OverflowError, MemoryError, TypeError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise Damaged(f"cannot read {path}: it is cut short or no safetensors file ({reason})") from error
     checksum = metadata.pop(_CHECKSUM, None)

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hand_lib.errors import HandLibError
-from hand_lib.synthetic import EASY, OTHER_LOOK, WIDE, SceneConfig, hand_surface, picture, render, sample_scenes
+from hand_lib.synthetic import (
+    EASY,
+    OTHER_LOOK,
+    WIDE,
+    SceneConfig,
+    hand_surface,
+    render,
+    sample_hands,
+    sample_scenes,
+)
 from hand_lib.synthetic.anatomy import HandPose, HandShape, forward_kinematics
 from hand_lib.synthetic.backdrop import FAR, TABLE, WALL, paint
 from hand_lib.synthetic.cloth import cloth_at
@@ -353,7 +362,7 @@ def test_held_objects_touch_the_hand_and_do_not_enter_its_bones():
     things = replace(
         scenes.things, held=torch.ones(40, dtype=torch.bool), shape=torch.ones(40, 2), size=torch.ones(40, 3)
     )
-    hands = picture.sample_hands(2, "training", range(40))
+    hands = sample_hands(2, "training", range(40))
     joints, _ = forward_kinematics(hands.shape, hands.pose)
     still = torch.eye(3).expand(40, 3, 3)
     vertices, normals, _ = objects_of(things, torch.arange(40), joints, still, torch.full((40,), 180.0))

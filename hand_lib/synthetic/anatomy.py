@@ -90,8 +90,8 @@ def rotate(rotation: Tensor, points: Tensor) -> Tensor:
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """Scalar product over the last dimension of 3, written out for the same reason."""
-    c = a * b
-    return c[..., 0] + c[..., 1] + c[..., 2]
+    x, y, z = (a * b).unbind(-1)
+    return x + y + z
 
 
 # Orientation of each chain with all angles at zero: fingers fan out a little, the thumb has a frame of its own.
@@ -175,6 +175,13 @@ def select(batch, index: Tensor):
         value = getattr(batch, f.name)
         new[f.name] = value if value is None else (value[index] if isinstance(value, Tensor) else select(value, index))
     return replace(batch, **new)
+
+
+def concat(a, b):
+    """The rows of two dataclasses of tensors (nested ones too), one after the other."""
+    if isinstance(a, Tensor):
+        return torch.cat([a, b])
+    return replace(a, **{f.name: concat(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)})
 
 
 def move(batch, device):

@@ -245,7 +245,7 @@ def paint(
     out = [torch.where(c > 0, high[:, i : i + 1], low[:, i : i + 1]) * inverse[i] for i, c in enumerate(ray)]
     t = torch.minimum(torch.minimum(out[0], out[1]), out[2])
     axis = torch.where(out[0] <= t, 0, torch.where(out[1] <= t, 1, 2)).to(torch.int32)
-    face = 3 * torch.where((axis == 1) & (ray[1] < 0), _CEILING, axis) + axis  # 3 · row of the materials + axis
+    face = 4 * torch.where((axis == 1) & (ray[1] < 0), _CEILING, axis) + axis  # 4 · row of the materials + axis
 
     def put(rows: Tensor, middle: Tensor, half: Tensor, row: int, ragged: Tensor | None) -> None:
         """Draw boxes, given their middles and half sizes (N, 3), into pictures ``rows``."""
@@ -267,7 +267,7 @@ def paint(
                     SMOOTH, texel(q * 0.3, p * 0.3)
                 )
                 seen[leafy] &= holes > ragged[leafy, None]
-        side = 3 * row + 2 - (enter[1] >= first).int() - 2 * (enter[0] >= first).int()
+        side = 4 * row + 2 - (enter[1] >= first).int() - 2 * (enter[0] >= first).int()
         t.index_copy_(0, rows, torch.where(seen, first, distance))
         face.index_copy_(0, rows, torch.where(seen, side, face.index_select(0, rows)))
 
@@ -298,8 +298,7 @@ def paint(
 
     # Material. Patterns lie along the two axes of a face.
     image = torch.arange(batch, device=device, dtype=torch.int32)[:, None]
-    row = torch.div(face, 3, rounding_mode="floor")
-    axis = face - 3 * row
+    row, axis = face >> 2, face & 3
     material = spread(room.material.flatten(0, 1), (image * _SURFACES + row).view(-1)).view(-1, batch, size * size)
     first_color, second_color, pattern = material[:3], material[3:6], material[6:]
     cell_u, cell_v, over_u, over_v, grain_u, grain_v, stagger, vary, line, fine, coarse, wide, offset, emission = (
@@ -357,8 +356,9 @@ def paint(
     even = spread(_even_light(room, lamps).flatten(0, 1), (image * 6 + 2 * axis + ahead).view(-1))
     channels = []
     for c, light in enumerate(even.view(3, batch, -1)):
-        albedo = (first_color[c] + mix * (second_color[c] - first_color[c])) * bright
-        channels.append(albedo * (lamps.key_color[:, c, None] * direct + light * open_ + emission))
+        albedo = (second_color[c] - first_color[c]).mul_(mix).add_(first_color[c]).mul_(bright)
+        received = (lamps.key_color[:, c, None] * direct).add_(light * open_).add_(emission)
+        channels.append(albedo.mul_(received))
     picture = torch.stack(channels, 1).view(batch, 3, size, size)
     depth = t.view(batch, size, size)
     _paint_limbs(picture, depth, room, lamps, place)

@@ -37,9 +37,11 @@ _OVER = 1.25  # over-relaxation
 _STUCK, _ATTEMPTS = 1.0, 4  # mm of overlap with which a pose is tried again, and how often
 # Where a finger can meet the palm: share of its middle (1) and distal (2) segment. The proximal one adjoins the palm.
 _PALM_POINTS = ((1, 0.25), (1, 0.5), (1, 0.75), (1, 1.0), (2, 0.4), (2, 0.65), (2, 0.88))
+_PALM_SEGMENTS, _PALM_SHARES = (torch.tensor(column) for column in zip(*_PALM_POINTS, strict=True))
 # Where a finger can meet another: pieces of its segments, from and to which share, and the millimetres that the skin
 # stands out there over the capsules. The first half of the proximal segment is joined to its neighbour by the web.
 _PIECES = ((0, 0.5, 0.75, 2.6, 1.0), (0, 0.75, 1.0, 1.0, 0.0), (1, 0.0, 1.0, 0.0, 0.0), (2, 0.0, 0.88, 0.0, 0.0))
+_PIECE_COLUMNS = tuple(torch.tensor(column) for column in zip(*_PIECES, strict=True))
 _ROOT = 3.0  # mm that the skin stands out at a finger's root
 # How readily each joint gives way: three flexions, abduction, twist of the thumb.
 _MOBILITY = torch.tensor([1.0, 1.0, 0.6, 0.4, 0.4])
@@ -78,6 +80,12 @@ def _deepest(depth: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
     return best, *picked
 
 
+def _along(values: Tensor, segment: Tensor, share: Tensor) -> Tensor:
+    """Of values at the joints of chains (B, 5, 4, ...), those at shares of P segments: (B, 5, P, ...)."""
+    near, far = values.index_select(2, segment), values.index_select(2, segment + 1)
+    return near + share * (far - near)
+
+
 def _palm_contacts(shape: HandShape, joints: Tensor, frames: Frames) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Each finger's deepest contact with the palm.
 
@@ -97,10 +105,8 @@ def _palm_contacts(shape: HandShape, joints: Tensor, frames: Frames) -> tuple[Te
     chain = joints[:, 1:].unflatten(1, (5, 4))
     thick = (RADII + _PADS) * shape.thickness[..., None]
 
-    def along(values: Tensor) -> Tensor:
-        return torch.stack([values[:, :, s] + t * (values[:, :, s + 1] - values[:, :, s]) for s, t in _PALM_POINTS], 2)
-
-    points, sizes = along(chain), along(thick)  # (B, 5, P, 3), (B, 5, P)
+    points = _along(chain, _PALM_SEGMENTS, _PALM_SHARES[:, None])  # (B, 5, P, 3)
+    sizes = _along(thick, _PALM_SEGMENTS, _PALM_SHARES)  # (B, 5, P)
     from_a = points[:, :, :, None] - a  # (B, 5, P, C, 3)
     t = (dot(from_a, axis) / dot(axis, axis).clamp(min=1e-6)).clamp(0, 1)
     out = from_a - t[..., None] * axis
@@ -115,9 +121,7 @@ def _palm_contacts(shape: HandShape, joints: Tensor, frames: Frames) -> tuple[Te
     weight = (weight / far)[..., None] * out
     way = torch.stack([weight[..., i].sum(-1) for i in range(3)], -1)
     way = way / dot(way, way).clamp(min=1e-12).sqrt()[..., None]
-    segment = torch.tensor([s for s, _ in _PALM_POINTS]).expand(depth.shape)
-    depth, points, way, segment = _deepest(depth, points, way, segment)
-    return depth, points, way, segment
+    return _deepest(depth, points, way, _PALM_SEGMENTS.expand(depth.shape))
 
 
 _OTHERS = torch.tensor([[g for g in range(5) if g != f] for f in range(5)])  # (5, 4)
@@ -128,15 +132,9 @@ def _finger_contacts(shape: HandShape, joints: Tensor) -> tuple[Tensor, Tensor, 
     chain = joints[:, 1:].unflatten(1, (5, 4))
     thick = RADII * shape.thickness[..., None]
 
-    def along(values: Tensor, k: int, *, rim: bool = False) -> Tensor:
-        ends = []
-        for segment, *share, low, high in _PIECES:
-            at = values[:, :, segment] + share[k] * (values[:, :, segment + 1] - values[:, :, segment])
-            ends.append(at + (low, high)[k] if rim else at)
-        return torch.stack(ends, 2)
-
-    start, stop = along(chain, 0), along(chain, 1)  # (B, 5, 4, 3)
-    r0, r1 = along(thick, 0, rim=True), along(thick, 1, rim=True)
+    segment, begin, end, rim_begin, rim_end = _PIECE_COLUMNS
+    start, stop = (_along(chain, segment, share[:, None]) for share in (begin, end))  # (B, 5, 4, 3)
+    r0, r1 = _along(thick, segment, begin) + rim_begin, _along(thick, segment, end) + rim_end
     # No web joins the thumb to a finger's proximal segment: the two can meet along all of it.
     whole, whole_r0 = start.clone(), r0.clone()
     whole[:, 1:, 0], whole_r0[:, 1:, 0] = chain[:, 1:, 0], thick[:, 1:, 0] + _ROOT
@@ -162,10 +160,8 @@ def _finger_contacts(shape: HandShape, joints: Tensor) -> tuple[Tensor, Tensor, 
     depth = size - far  # (B, 5, 4, 4, 4)
     depth[:, 0, :, :2] = -torch.inf  # the thumb's metacarpal is part of the palm
     depth[:, 1:, 0, :, :2] = -torch.inf
-    segment = torch.tensor([segment for segment, *_ in _PIECES])[:, None].expand(depth.shape)
-    return _deepest(
-        *(x.flatten(2, 4) for x in (depth, mine, apart / far[..., None], segment)),
-    )
+    segment = segment[:, None].expand(depth.shape)
+    return _deepest(*(x.flatten(2, 4) for x in (depth, mine, apart / far[..., None], segment)))
 
 
 def _turns(

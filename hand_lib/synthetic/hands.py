@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -68,8 +68,8 @@ def _shapes(draws: Draws) -> HandShape:
     )
 
 
-def _poses(draws: Draws, shape: HandShape, split: str) -> HandPose:
-    """A gesture, a share of a second one, and noise; brought within the limits and relaxed until nothing overlaps."""
+def _poses(draws: Draws, split: str) -> HandPose:
+    """A gesture, a share of a second one, and noise; brought within the limits."""
     gestures = prototypes(GESTURES[split])
     first = gestures[draws.integer(0, len(gestures) - 1)]
     second = gestures[draws.integer(0, len(gestures) - 1)]
@@ -80,7 +80,28 @@ def _poses(draws: Draws, shape: HandShape, split: str) -> HandPose:
     )
     noise = noise * draws.normal(24)
     noise[:, 3:15] += torch.deg2rad(8.0 * curl) * torch.tensor([1.0, 1.3, 0.8] * 4)
-    return relax(shape, limit_pose(pose_of_vector(first + share * (second - first) + noise)))
+    return limit_pose(pose_of_vector(first + share * (second - first) + noise))
+
+
+def draw_hands(
+    seed: int, split: str, indices: Tensor | list[int], *, left: float = 0.5, stream: str = "hand"
+) -> HandParameters:
+    """As :func:`sample_hands`, with fingers that may still lie in one another: what :func:`relaxed` is for."""
+    check_split(split)
+    indices = [int(i) for i in indices]
+    draws = Draws(seed=seed, split=split, indices=indices, stream=stream, width=48)
+    people = PEOPLE[split]
+    person = draws.integer(0, CHARACTERS[people] - 1)
+    body = Draws(seed=seed, split=people, indices=[], stream="character", width=48)
+    body.table = torch.from_numpy(np.array([_character(seed, people, int(p)) for p in person]).reshape(-1, 48)).float()
+    skin, shape = sample_skins(body), _shapes(body)
+    right = ~draws.chance(left)
+    return HandParameters(shape=shape, pose=_poses(draws, split), skin=skin, right=right, character=person)
+
+
+def relaxed(hands: HandParameters) -> HandParameters:
+    """Hands in poses in which nothing overlaps; the more at once, the less time each takes."""
+    return replace(hands, pose=relax(hands.shape, hands.pose))
 
 
 def sample_hands(
@@ -99,16 +120,7 @@ def sample_hands(
     Raises:
         HandLibError: unknown split.
     """
-    check_split(split)
-    indices = [int(i) for i in indices]
-    draws = Draws(seed=seed, split=split, indices=indices, stream=stream, width=48)
-    people = PEOPLE[split]
-    person = draws.integer(0, CHARACTERS[people] - 1)
-    body = Draws(seed=seed, split=people, indices=[], stream="character", width=48)
-    body.table = torch.from_numpy(np.array([_character(seed, people, int(p)) for p in person]).reshape(-1, 48)).float()
-    skin, shape = sample_skins(body), _shapes(body)
-    right = ~draws.chance(left)
-    return HandParameters(shape=shape, pose=_poses(draws, shape, split), skin=skin, right=right, character=person)
+    return relaxed(draw_hands(seed, split, indices, left=left, stream=stream))
 
 
 @lru_cache(maxsize=4096)
@@ -116,4 +128,4 @@ def _character(seed: int, people: str, person: int) -> np.ndarray:
     return uniform_numbers(seed, people, person, "character", 48)
 
 
-__all__ = ["CHARACTERS", "GESTURES", "PEOPLE", "HandParameters", "sample_hands"]
+__all__ = ["CHARACTERS", "GESTURES", "PEOPLE", "HandParameters", "draw_hands", "relaxed", "sample_hands"]

@@ -138,11 +138,11 @@ def develop(picture: Tensor, lens: Lens) -> Tensor:
     bits = hash_noise(lens.noise_key, size * size, salt=101)
     more = hash_noise(lens.noise_key, size * size, salt=102)
     # Three ten-bit numbers from each hash; the sum of two is triangular with variance 1/6.
-    noise = torch.stack([((bits >> s) & 1023) + ((more >> s) & 1023) for s in (0, 10, 20)], 1).float()
-    noise = (noise / 1024.0 - 1.0) * 6**0.5
+    noise = torch.stack([((bits >> s) & 1023).add_((more >> s) & 1023) for s in (0, 10, 20)], 1)
+    noise = noise.float().sub_(1024.0).mul_(6**0.5 / 1024.0)
     strength = lens.noise[:, None, None, None] * (1.25 - 0.5 * picture)
-    picture = picture + strength * noise.view(batch, 3, size, size)
-    return jpeg((picture * 255.0).round_().clamp_(0, 255).to(torch.uint8), lens.quality)
+    picture = strength.mul_(noise.view(batch, 3, size, size)).add_(picture)
+    return jpeg(picture.mul_(255.0).round_().clamp_(0, 255).to(torch.uint8), lens.quality)
 
 
 def jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ def jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
     for picture, q in zip(stored, quality.cpu()[rows].tolist(), strict=True):
         with io.BytesIO() as file:
             Image.fromarray(picture).save(file, "JPEG", quality=round(q))
-            read.append(torch.from_numpy(np.asarray(Image.open(file, formats=["JPEG"]))))
+            read.append(torch.from_numpy(np.array(Image.open(file, formats=["JPEG"]))))
     pictures = pictures.clone()
     pictures[rows] = torch.stack(read).permute(0, 3, 1, 2).to(pictures.device)
     return pictures

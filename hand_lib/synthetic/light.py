@@ -164,9 +164,10 @@ class Shadows:
         u, v, height = (
             to[3 * i] * place[0] + to[3 * i + 1] * place[1] + to[3 * i + 2] * place[2] + to[9 + i] for i in range(3)
         )
-        grid = torch.stack([u, v], -1)[:, :, None] * (2.0 / side) + (1.0 / side - 1.0)
-        seen = torch.nn.functional.grid_sample(stack, grid, padding_mode="border", align_corners=False)[..., 0]
-        seen = seen.unbind(1)
+        grid = torch.stack([u * (2.0 / side) + (1.0 / side - 1.0), v * (2.0 / side) + (1.0 / side - 1.0)], -1)
+        # One row of P points: it is along rows that a CPU takes many at once.
+        seen = torch.nn.functional.grid_sample(stack, grid[:, None], padding_mode="border", align_corners=False)
+        seen = seen[:, :, 0].unbind(1)
         above = (seen[4] / seen[3].clamp(min=1e-3) - height).clamp(min=0)
         # The blurs' standard deviations are 0.7, 1.6, 3.2 and 6.5 texels.
         level = torch.log2((above * (0.5 * size * self.texel[rows])[:, None]).clamp(min=0.7) * (1 / 0.7)).clamp_(max=3)

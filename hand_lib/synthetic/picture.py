@@ -9,11 +9,11 @@ from torch import Tensor
 
 from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
-from hand_lib.synthetic.anatomy import forward_kinematics, move, rotate
+from hand_lib.synthetic.anatomy import concat, forward_kinematics, move, rotate
 from hand_lib.synthetic.annotation import CLASS_OF_CODE, OBJECT, OTHER, boxes, second_nearest, visible_joints
 from hand_lib.synthetic.backdrop import paint
 from hand_lib.synthetic.cloth import THICKNESS, cloth_at
-from hand_lib.synthetic.hands import HandParameters, sample_hands
+from hand_lib.synthetic.hands import HandParameters, draw_hands, relaxed
 from hand_lib.synthetic.lens import defocus, develop, motion_blur, soften
 from hand_lib.synthetic.light import Shadows, radiance_of
 from hand_lib.synthetic.objects import objects_of
@@ -108,7 +108,7 @@ def render_scene(
     count = len(surface.vertices)
 
     # Pose, and put before the camera. Left hands are rendered as right ones and mirrored with the whole picture.
-    everyone, picture_of = hands, torch.arange(batch, device=device)
+    picture_of = torch.arange(batch, device=device)
     other_rows = torch.nonzero(scene.has_other)[:, 0]
     if others is None:
         other_rows = other_rows[:0]
@@ -151,9 +151,8 @@ def render_scene(
     skin = hands.skin
     hand_size = extent.amax(1) * scene.place[:, 2]  # mm, as seen
     if len(other_rows):
-        other = others
-        other_joints, other_frames = forward_kinematics(other.shape, other.pose)
-        other_points, other_normals = pose_surface(surface, other.shape, other_frames)
+        other_joints, other_frames = forward_kinematics(others.shape, others.pose)
+        other_points, other_normals = pose_surface(surface, others.shape, other_frames)
         rotation = scene.other_rotation[other_rows]
         place = scene.place[other_rows] + torch.cat(
             [
@@ -166,13 +165,7 @@ def render_scene(
         camera = torch.cat([camera, other_camera])
         normals = torch.cat([normals, rotate(rotation, other_normals)])
         picture_of = torch.cat([picture_of, other_rows])
-        everyone = HandParameters(
-            **{
-                name: _concat(getattr(hands, name), getattr(other, name))
-                for name in ("shape", "pose", "skin", "right", "character")
-            }
-        )
-        skin = everyone.skin
+        skin = concat(skin, others.skin)
     number = len(camera)
     # The turn of each part of each hand from its own frame to the camera's.
     turns = _turned(scene.rotation, frames.rotation)
@@ -255,12 +248,10 @@ def render_scene(
         object_vertex = object_faces[object_triangle - which * len(object_faces)]
         object_vertex = object_vertex + (number * count + which * object_points.shape[1])[:, None]
         corner = torch.where(is_hand[:, None], corner, object_vertex)
-    columns = table.t().contiguous()
-    corners = [columns.index_select(1, corner[:, i]) for i in range(3)]  # three of (6, P)
-    x, y, w = (torch.stack([c[i] for c in corners]) for i in range(3))
+    x, y, w, *corner_normals = spread(table, corner.t().reshape(-1)).view(6, 3, -1)  # each of three corners
     weights, z = barycentric(x, y, w, (u + 0.5) * supersample - 0.5, (v + 0.5) * supersample - 0.5)
     weights = weights.clamp_(-0.5, 1.5)
-    normal = weights[0] * corners[0][3:] + weights[1] * corners[1][3:] + weights[2] * corners[2][3:]
+    normal = torch.stack([weights[0] * n[0] + weights[1] * n[1] + weights[2] * n[2] for n in corner_normals])
     length = normal[0] * normal[0] + normal[1] * normal[1] + normal[2] * normal[2]
     normal = normal / length.clamp(min=1e-12).sqrt()  # (3, P)
     per_image = spread(torch.cat([focal[:, None], centre], 1), image)
@@ -409,12 +400,6 @@ def _turned(rotation: Tensor, frames: Tensor) -> Tensor:
     return turned.unflatten(2, (count, 3)).transpose(1, 2)
 
 
-def _concat(a, b):
-    if isinstance(a, Tensor):
-        return torch.cat([a, b])
-    return type(a)(**{name: torch.cat([getattr(a, name), getattr(b, name)]) for name in a.__dataclass_fields__})
-
-
 _BLOCK = 512  # pictures whose parameters are drawn at once
 
 
@@ -465,11 +450,13 @@ def render(
     step, parts = _chunk(size * supersample, device), []
     for start in range(0, len(indices), _BLOCK):
         block = indices[start : start + _BLOCK]
-        hands = move(sample_hands(seed, split, block, left=scene.left), device)
         scenes = move(sample_scenes(seed, split, block, scene), device)
-        hands = replace(hands, pose=clear_forearm(hands.shape, hands.pose, scenes.rotation, scenes.place))
         with_other = torch.nonzero(scenes.has_other.cpu())[:, 0].tolist()
-        others = move(sample_hands(seed, split, [block[i] for i in with_other], stream="other hand"), device)
+        hands = draw_hands(seed, split, block, left=scene.left)
+        others = draw_hands(seed, split, [block[i] for i in with_other], stream="other hand")
+        everyone = move(relaxed(concat(hands, others)), device)
+        hands, others = everyone[: len(block)], everyone[len(block) :]
+        hands = replace(hands, pose=clear_forearm(hands.shape, hands.pose, scenes.rotation, scenes.place))
         for first in range(0, len(block), step):
             rows = slice(first, first + step)
             other_rows = [k for k, i in enumerate(with_other) if first <= i < first + step]

@@ -29,12 +29,9 @@ def _fragments(xy: Tensor, w: Tensor, start: Tensor, height: int, width: int):
     extent = high - low
     nonempty = extent.amin(0) >= 0
     extent = torch.where(nonempty, extent.amax(0) + 1, 0.0)
-    largest = int(extent.max().item()) if xy.shape[1] else 0
-    smallest = 0
     at_once = 1 << (20 if xy.device.type == "cpu" else 24)  # cells: a CPU's caches, or a GPU's many lanes
-    for size in _BOX_SIZES:
-        if smallest >= largest:
-            return
+    smallest = 0
+    for size in _box_sizes(extent, at_once >> 6):
         rows = torch.nonzero((extent > smallest) & (extent <= size))[:, 0]
         smallest = size
         for part in rows.split(max(1, at_once // (size * size))) if len(rows) else ():
@@ -48,6 +45,31 @@ def _fragments(xy: Tensor, w: Tensor, start: Tensor, height: int, width: int):
                 width,
             )
             yield part, row, pixel, value
+
+
+def _box_sizes(extent: Tensor, start: int) -> list[int]:
+    """The sides of boxes, some of ``_BOX_SIZES``, with which triangles of these extents take the least time.
+
+    ``start`` is what each further size costs, in cells tested. Which box holds a triangle changes no pixel.
+    """
+    if not len(extent):
+        return []
+    bounds = torch.tensor(_BOX_SIZES, dtype=extent.dtype, device=extent.device)
+    held = torch.bincount(torch.bucketize(extent[extent > 0], bounds), minlength=len(_BOX_SIZES)).tolist()
+    best, cuts = [0], [[]]  # of the first n sizes: the least cost, and the sizes that are used
+    for n, size in enumerate(_BOX_SIZES, 1):
+        if held[n - 1] == 0:
+            best.append(best[-1])
+            cuts.append(cuts[-1])
+            continue
+        count, options = 0, []
+        for first in reversed(range(n)):
+            count += held[first]
+            options.append((best[first] + start + count * size * size, first))
+        cost, first = min(options)
+        best.append(cost)
+        cuts.append([*cuts[first], size])
+    return cuts[-1]
 
 
 def _cover(

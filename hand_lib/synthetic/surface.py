@@ -486,10 +486,12 @@ def _transforms(surface: HandSurface, shape: HandShape, frames: Frames) -> tuple
 def _blend(points: Tensor, weights: Tensor, matrix: Tensor, shift: Tensor) -> Tensor:
     """Linear blend skinning: points (N, 3), weights (N, 24) to (B, 3, N)."""
     affine = torch.cat([matrix, shift[..., None]], dim=-1).flatten(2)  # (B, 24, 12)
+    affine, weights = affine.transpose(1, 2), weights.t()
     # One product a hand on the CPU: its size, and so its rounding, does not depend on the batch.
-    product = torch.stack([weights @ a for a in affine]) if affine.device.type == "cpu" else weights @ affine
-    blended = product.unflatten(2, (3, 4))  # (B, N, 3, 4)
-    return ((blended[..., :3] * points[:, None]).sum(-1) + blended[..., 3]).transpose(1, 2)
+    product = torch.stack([a @ weights for a in affine]) if affine.device.type == "cpu" else affine @ weights
+    blended = product.unflatten(1, (3, 4))  # (B, 3, 4, N)
+    x, y, z = points.t()
+    return blended[:, :, 0] * x + blended[:, :, 1] * y + blended[:, :, 2] * z + blended[:, :, 3]
 
 
 def pose_surface(
@@ -521,7 +523,7 @@ def pose_surface(
     inverse = 1.0 / axis.square().sum(1).clamp(min=1e-6)
     taper = radius[:, count:] - radius[:, :count]
     table = torch.cat([first, axis, inverse[:, None], radius[:, None, :count], taper[:, None]], dim=1)  # (B, 9, C)
-    table = table[:, :, index]
+    table = table.flatten(0, 1).index_select(1, index).unflatten(0, (batch, 9))
     ax, ay, az, ex, ey, ez, inverse, r0, taper = (t.view(shape5) for t in table.unbind(1))
     k, over_k = surface.softness, 1.0 / surface.softness
     normals = points
