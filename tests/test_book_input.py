@@ -23,6 +23,7 @@ from test_book import arguments, write_chapter
 from hand_lib.book import command, site
 from hand_lib.book.chapters import find_chapters
 from hand_lib.book.settings import check_files, read_contents, read_settings
+from hand_lib.book.vendor import vendor_assets
 from hand_lib.errors import HandLibError
 
 SCHEMA = json.loads((Path(nbformat.__file__).parent / "v4" / "nbformat.v4.5.schema.json").read_text())
@@ -189,7 +190,7 @@ def test_folders_links_and_locked_files(root: Path) -> None:
         assert "no permission" in refusal(root / "_config.yml", lambda: read_settings(root))
 
 
-@pytest.mark.parametrize("name", ["_config.yml", "_toc.yml", "notebooks/02_two.ipynb"])
+@pytest.mark.parametrize("name", ["_config.yml", "_toc.yml", "package.json", "notebooks/02_two.ipynb"])
 def test_what_has_no_end_is_not_read(root: Path, name: str) -> None:
     path = root / name
 
@@ -197,8 +198,9 @@ def test_what_has_no_end_is_not_read(root: Path, name: str) -> None:
         find_chapters(root)
         read_settings(root)
         read_contents(root)
+        if name == "package.json":
+            vendor_assets(root)
 
-    read()
     path.unlink()
     os.mkfifo(path)
     assert "no regular file" in refusal(path, read)

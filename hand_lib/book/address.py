@@ -39,4 +39,5 @@ if __name__ == "__main__":
         for path in write_address(checkout()):
             print(f"wrote the install cell of {path}")
     except HandLibError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -22,14 +22,14 @@ class Checked(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-def read_text(path: Path, *, most: int) -> str:
-    """A file's text.
+def read_bytes(path: Path, *, most: int) -> bytes:
+    """A file's content.
 
     Args:
         most: bytes that such a file may have.
 
     Raises:
-        HandLibError: no such file, a folder, a pipe or a device, no permission, too large, or not UTF-8.
+        HandLibError: no such file, a folder, a pipe or a device, no permission, or too large.
     """
     with readable_errors(path, "read"):
         kind = path.stat().st_mode
@@ -39,6 +39,16 @@ def read_text(path: Path, *, most: int) -> str:
             content = file.read(most + 1)
     if len(content) > most:
         raise HandLibError(f"cannot read {path}: it is too large, more than {most // 2**20} MiB")
+    return content
+
+
+def read_text(path: Path, *, most: int) -> str:
+    """A file's text, see :func:`read_bytes`.
+
+    Raises:
+        HandLibError: it cannot be read, or is not UTF-8.
+    """
+    content = read_bytes(path, most=most)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from hand_lib.book.children import run
+from hand_lib.book.reading import read_bytes
 from hand_lib.cache import lock, make_folder, readable_errors
 from hand_lib.errors import HandLibError
 
@@ -27,13 +28,14 @@ _FROM_NPM = {
 }
 _MATHJAX_LICENSE = "mathjax/LICENSE"
 _STAMP = "fetched"
+_LARGEST = 2**20  # bytes; the lock file has fifty thousand
 
 
 def vendor_assets(root: Path) -> Path:
     """Make sure that ``root/assets/vendor`` is whole and of the pinned versions; returns it.
 
     Raises:
-        HandLibError: npm is missing, or could not fetch the packages.
+        HandLibError: npm is missing, or could not fetch the packages; or one of the two files cannot be read.
     """
     target = root / "assets" / "vendor"
     wanted = _fingerprint(root)
@@ -53,8 +55,7 @@ def vendor_assets(root: Path) -> Path:
 def _fingerprint(root: Path) -> str:
     pinned = b""
     for name in ("package.json", "package-lock.json"):
-        with readable_errors(root / name, "read"):
-            pinned += (root / name).read_bytes()
+        pinned += read_bytes(root / name, most=_LARGEST)
     return hashlib.sha256(pinned + _plotly_js().encode() + repr(_FROM_NPM).encode()).hexdigest()
 
 
