@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hand_lib.synthetic import barycentric, rasterise
+from hand_lib.synthetic import barycentric, rasterise, renderer
 from hand_lib.synthetic.renderer import crevice_shade, rasterise_depth, soft_shadow
 
 
@@ -144,3 +144,22 @@ def test_crevices_are_dark_and_ridges_are_not():
     alone = torch.full((1, 20, 32), torch.inf)
     alone[0, 8:12, 8:12] = 400.0  # nothing round it: open
     assert crevice_shade(alone, radius=3, reach=26.0).max() < 1e-4
+
+
+@pytest.mark.parametrize("sizes", [(64,), (1, 2, 3, 64), tuple(range(1, 65))])
+def test_the_boxes_that_triangles_are_tested_in_change_no_pixel(monkeypatch, sizes):
+    generator = torch.Generator().manual_seed(1)
+    corners = 64 * torch.rand(1, 2, 40, 1, generator=generator)
+    spread = torch.linspace(0.5, 60, 40)[:, None] * torch.randn(1, 2, 40, 3, generator=generator)
+    xy, w = (corners + spread).flatten(2), 0.1 + torch.rand(1, 120, generator=generator)
+    faces = torch.arange(120).view(40, 3)
+
+    def drawn() -> torch.Tensor:
+        keys = torch.zeros(1, 64, 64, dtype=torch.long)
+        renderer.rasterise(keys, xy, w, faces, torch.zeros(1, dtype=torch.long))
+        return keys
+
+    expected = drawn()
+    assert expected.count_nonzero() > 100
+    monkeypatch.setattr(renderer, "_BOX_SIZES", sizes)
+    assert torch.equal(drawn(), expected)

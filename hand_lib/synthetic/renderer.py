@@ -31,7 +31,7 @@ def _fragments(xy: Tensor, w: Tensor, start: Tensor, height: int, width: int):
     extent = torch.where(nonempty, extent.amax(0) + 1, 0.0)
     at_once = 1 << (20 if xy.device.type == "cpu" else 24)  # cells: a CPU's caches, or a GPU's many lanes
     smallest = 0
-    for size in _box_sizes(extent, at_once >> 6):
+    for size in _box_sizes(extent, at_once >> 5):
         rows = torch.nonzero((extent > smallest) & (extent <= size))[:, 0]
         smallest = size
         for part in rows.split(max(1, at_once // (size * size))) if len(rows) else ():
