@@ -29,6 +29,8 @@ if _OURS:
 SESSION = Path(os.environ[_FOLDER])
 os.environ["JOINT_BY_JOINT_CACHE"] = str(SESSION / "cache")
 os.environ["JOINT_BY_JOINT_RESULTS"] = str(SESSION / "results")
+# What torch has compiled for one set of instructions is wrong for another, and its own cache does not tell them apart.
+os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(SESSION / "inductor")
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
