@@ -224,7 +224,7 @@ def read_json(path: Path | str) -> object:
         HandLibError: the file is missing, cut short, no JSON, has a key twice, a number that is not finite, or more
             layers or bytes than anything that is kept as JSON here.
     """
-    with _open(path) as file:
+    with open_regular(path) as file:
         content = file.read(_LARGEST_JSON + 1)
     advice = "delete it to make it again"
     if len(content) > _LARGEST_JSON:
@@ -258,7 +258,7 @@ def _finite(number: str) -> float:
 
 
 @contextmanager
-def _open(path: Path | str) -> Iterator[BinaryIO]:
+def open_regular(path: Path | str) -> Iterator[BinaryIO]:
     """Open a regular file for reading; one readable line where that fails. A pipe would be waited for without end."""
     with readable_errors(path, "read"):
         if stat.S_ISREG(mode := os.stat(path).st_mode) or stat.S_ISDIR(mode):
@@ -288,7 +288,7 @@ def read_tensors(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    with _open(path):  # safe_open's own errors do not tell a folder or a missing right from a missing file
+    with open_regular(path):  # safe_open's own errors do not tell a folder or a missing right from a missing file
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
@@ -344,5 +344,5 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 def sha256(path: Path | str) -> str:
     """The SHA-256 of a file's bytes, as hexadecimal digits. Raises HandLibError where it cannot be read."""
-    with _open(path) as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from hand_lib.cache import readable_errors
+from hand_lib.cache import open_regular
 from hand_lib.errors import HandLibError
 
 
@@ -31,12 +30,8 @@ def read_bytes(path: Path, *, most: int) -> bytes:
     Raises:
         HandLibError: no such file, a folder, a pipe or a device, no permission, or too large.
     """
-    with readable_errors(path, "read"):
-        kind = path.stat().st_mode
-        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):  # a pipe would be waited for without end
-            raise HandLibError(f"cannot read {path}: it is no regular file")
-        with path.open("rb") as file:
-            content = file.read(most + 1)
+    with open_regular(path) as file:
+        content = file.read(most + 1)
     if len(content) > most:
         raise HandLibError(f"cannot read {path}: it is too large, more than {most // 2**20} MiB")
     return content

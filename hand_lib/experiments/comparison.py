@@ -14,8 +14,9 @@ the degrees of freedom are Satterthwaite's.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,14 +75,15 @@ def seed_spread(runs: Iterable[Run]) -> SeedSpread:
     by_row: dict[tuple, dict[int, float]] = {}
     for name in sorted({run.plan.profile.name for run in runs} & PROFILES.keys()):
         for record in filter(is_current, records(name)):
-            decides = record["decides"]
-            row = decides["row"], str(decides["network"]), decides["imagenet"], decides["training"]["precision"]
-            by_row.setdefault(row, {})[record["seed"]] = record["metrics"]["epe_mean"]
+            by_row.setdefault(_row_of(record["decides"]), {})[record["seed"]] = record["metrics"]["epe_mean"]
     for run in runs:
-        decides = run.plan.decides
-        row = decides["row"], str(decides["network"]), decides["imagenet"], decides["training"]["precision"]
-        by_row.setdefault(row, {})[run.plan.config.seed] = run.errors.mean().item()
+        by_row.setdefault(_row_of(run.plan.decides), {})[run.plan.config.seed] = run.errors.mean().item()
     return pool(list(by_seed.values()) for by_seed in by_row.values())
+
+
+def _row_of(decides: Mapping[str, Any]) -> tuple[str, str, bool, str]:
+    """What makes two runs of a profile trainings of the same row."""
+    return decides["row"], str(decides["network"]), decides["imagenet"], decides["training"]["precision"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -194,6 +194,7 @@ def train(
 
     torch.backends.cudnn.benchmark = True  # every step has the same shapes: let it find the fastest convolutions
     check_every = CHECK_EVERY_ON_GPU if device_.type != "cpu" else 1
+    validate_at = config.validation_steps
     recent: list[Tensor] = []  # losses of the last steps, still on the device
     began = last_save = time.monotonic()
     seconds_before, validated_at = progress.seconds, progress.curve[-1]["step"] if progress.curve else 0
@@ -223,7 +224,7 @@ def train(
             recent.append(losses[-1])
             progress.step = done = step + 1
             bar.update()
-            if done % check_every and done not in config.validation_steps and done < config.steps:
+            if done % check_every and done not in validate_at and done < config.steps:
                 continue
 
             block = fabric.all_reduce(torch.stack(recent), reduce_op="mean").cpu()
@@ -233,14 +234,14 @@ def train(
                 bad = done - len(block) + int((~block.isfinite()).nonzero()[0])
                 raise HandLibError(_keep_batch(folder, batches, bad, title, fabric))
 
-            if done in config.validation_steps:
+            if done in validate_at:
                 point = {"step": done, "loss": progress.losses[validated_at:done].mean().item()}
                 if validate is not None and fabric.global_rank == 0:
                     point["epe"] = validate(model)
                 point["seconds"] = seconds_before + time.monotonic() - began
                 progress.curve.append(point)
                 validated_at = done
-            if done % 10 == 0 or done in config.validation_steps:
+            if done % 10 == 0 or done in validate_at:
                 bar.set_postfix_str(_say(progress, block), refresh=False)
 
             progress.seconds = seconds_before + time.monotonic() - began
