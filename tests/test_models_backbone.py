@@ -16,6 +16,7 @@ from hand_lib.errors import HandLibError
 from hand_lib.models import backbone
 from hand_lib.models.backbone import ResNet, load_imagenet
 from hand_lib.models.counting import multiply_adds
+from hand_lib.models.size import NetworkSize
 
 # Blocks of the four groups and whether they are bottlenecks: Table 1 of He et al. (2016).
 PUBLISHED = {
@@ -107,18 +108,42 @@ def test_old_weights_without_batch_counts_load_too():
 
 
 @pytest.mark.parametrize(("depth", "expansion"), [(18, 1), (50, 4)])
+@pytest.mark.parametrize("stem_stride", [2, 4])
 @pytest.mark.parametrize("final_stride", [1, 2])
-def test_maps_have_the_stated_shapes_on_non_square_pictures(depth, expansion, final_stride):
-    net = ResNet(depth=depth, width=8, final_stride=final_stride).eval()
+def test_maps_have_the_stated_shapes_on_non_square_pictures(depth, expansion, stem_stride, final_stride):
+    net = ResNet(depth=depth, width=8, stem_stride=stem_stride, final_stride=final_stride).eval()
     middle, last = net.middle_and_last(torch.rand(2, 3, 64, 96))
-    assert middle.shape == (2, 32 * expansion, 4, 6) == (2, net.middle_channels, 4, 6)
-    assert last.shape == (2, 64 * expansion, 8 // 2 // final_stride, 6 // final_stride)
+    h, w = 16 // stem_stride, 24 // stem_stride
+    assert middle.shape == (2, 32 * expansion, h, w) == (2, net.middle_channels, h, w)
+    assert last.shape == (2, 64 * expansion, h // final_stride, w // final_stride)
     assert last.shape[1] == net.channels
     torch.testing.assert_close(net(torch.ones(1, 3, 64, 96)), net.middle_and_last(torch.ones(1, 3, 64, 96))[1])
 
 
-def test_final_stride_has_no_weights_of_its_own():
-    ResNet(width=8, final_stride=1).load_weights(ResNet(width=8, final_stride=2).state_dict())
+def test_strides_have_no_weights_of_their_own():
+    ResNet(width=8, stem_stride=2, final_stride=1).load_weights(ResNet(width=8, final_stride=2).state_dict())
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        NetworkSize(image_size=64, width=8, final_stride=1),
+        NetworkSize(image_size=64, width=8, stem_stride=2, final_stride=1),
+        NetworkSize(image_size=96, width=8, stem_stride=2),
+    ],
+)
+def test_a_cell_looks_at_the_pixel_of_its_number_times_the_stride(size):
+    """The gradient of a cell with respect to a picture lies round that pixel, on both maps, off the diagonal."""
+    torch.manual_seed(0)
+    net = size.backbone().eval()
+    image = torch.rand(1, 3, 640, 768, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    for maps, stride in zip(net.middle_and_last(image), (size.middle_stride, size.stride), strict=True):
+        row, column = 256 // stride, 384 // stride
+        (gradient,) = torch.autograd.grad(maps[0, :, row, column].sum(), image, retain_graph=True)
+        weight = gradient[0].square().sum(0)
+        looks_v = (weight.sum(1) * torch.arange(640)).sum() / weight.sum()
+        looks_u = (weight.sum(0) * torch.arange(768)).sum() / weight.sum()
+        assert abs(looks_v - stride * row) < 0.3 * stride and abs(looks_u - stride * column) < 0.3 * stride
 
 
 def test_pictures_are_normalised_inside_once():
@@ -145,7 +170,9 @@ def test_a_shift_by_the_stride_moves_the_maps_by_one_cell():
     assert (middle[..., 8:11, 8:9] - moved[..., 8:11, 8:9]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("argument", [{"depth": 20}, {"final_stride": 3}, {"width": 0}, {"width": 7}])
+@pytest.mark.parametrize(
+    "argument", [{"depth": 20}, {"final_stride": 3}, {"stem_stride": 1}, {"width": 0}, {"width": 7}]
+)
 def test_what_is_no_resnet_is_refused_in_one_line(argument):
     with pytest.raises(HandLibError) as error:
         ResNet(**argument)

@@ -33,6 +33,7 @@ SINGLE_STAGE = ("fr", "afr", "pooled", "pooled-shared", "maps", "maps-shared", "
 
 # The sizes of the book's profiles, the paper's, and some between.
 SIZES = (
+    NetworkSize(width=16, image_size=64, stem_stride=2, final_stride=1),
     NetworkSize(width=16, image_size=64, final_stride=1),
     NetworkSize(width=32, image_size=64, final_stride=1),
     NetworkSize(image_size=128, final_stride=1),

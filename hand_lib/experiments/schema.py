@@ -58,6 +58,7 @@ class Network(Strict):
     depth: Positive
     width: Positive
     image_size: Positive
+    stem_stride: Positive = 4  # the first records lack it
     final_stride: Positive
 
 

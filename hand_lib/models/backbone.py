@@ -107,6 +107,8 @@ class ResNet(nn.Module):
         depth: 18, 34, 50, 101 or 152.
         width: channels of the first block; 64 is the published network, less is the same network, thinner; at least
             :data:`MIN_WIDTH`.
+        stem_stride: pixels from cell to cell where the first block begins. 4 is the published network; 2 leaves its
+            max-pooling out, so that a picture of 64 px has the maps that one of 128 px has with 4.
         final_stride: stride of the last block. 2 is the published network (8×8 maps at 256 px); 1 keeps 4×4 maps at
             64 px and 8×8 at 128 px, with the same weights.
 
@@ -114,12 +116,14 @@ class ResNet(nn.Module):
         HandLibError: for an unknown depth or stride, or a width below :data:`MIN_WIDTH`.
     """
 
-    def __init__(self, *, depth: int = 18, width: int = 64, final_stride: int = 2) -> None:
+    def __init__(self, *, depth: int = 18, width: int = 64, stem_stride: int = 4, final_stride: int = 2) -> None:
         super().__init__()
         if depth not in LAYOUTS:
             raise choose("ResNet depth", depth, LAYOUTS)
         if final_stride not in (1, 2):
             raise choose("final stride", final_stride, (1, 2))
+        if stem_stride not in (2, 4):
+            raise choose("stem stride", stem_stride, (2, 4))
         if width < MIN_WIDTH:
             raise HandLibError(f"backbone width must be at least {MIN_WIDTH}, not {width}")
         block, counts = LAYOUTS[depth]
@@ -130,7 +134,7 @@ class ResNet(nn.Module):
         self.conv1 = nn.Conv2d(3, width, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1) if stem_stride == 4 else nn.Identity()
         channels = width
         for i, (count, stride) in enumerate(zip(counts, (1, 2, 2, final_stride), strict=True)):
             planes = width * 2**i
@@ -146,11 +150,11 @@ class ResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` in [0, 1] to X, ``(B, C, H/32, W/32)`` (H/16, W/16 with ``final_stride=1``)."""
+        """``(B, 3, H, W)`` in [0, 1] to X, ``(B, C, H/s, W/s)``, s = 4 · stem · final stride: 32 as published."""
         return self.middle_and_last(images)[1]
 
     def middle_and_last(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """F⁰ of Eq. 7, ``(B, C/2, H/16, W/16)``, and X of Eq. 1, ``(B, C, H/32, W/32)``."""
+        """F⁰ of Eq. 7, ``(B, C/2, H/s, W/s)`` with s = 4 · stem stride, 16 as published; and X of Eq. 1."""
         x = (images - self.mean) / self.std
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         middle = self.layer3(self.layer2(self.layer1(x)))

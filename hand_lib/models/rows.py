@@ -270,7 +270,7 @@ class PaperFigures:
 
     def at(self, size: NetworkSize) -> dict[str, float | None]:
         """The figures the paper prints for this size; None for those it prints for another one only."""
-        published = size.width == 64 and size.image_size == 256 and size.final_stride == 2
+        published = size == NetworkSize(depth=size.depth)
         sizes = ("params", "head_params", "macs", "head_macs")
         return {
             **{name: getattr(self, name) if published and size.depth == 50 else None for name in sizes},

@@ -16,12 +16,14 @@ class NetworkSize:
         depth: of the ResNet: 18, 34, 50, 101 or 152.
         width: channels of its first block, 64 as published.
         image_size: side of the square pictures, in pixels.
+        stem_stride: pixels from cell to cell where its first block begins, 4 as published; 2 for small pictures.
         final_stride: stride of its last block, 2 as published; 1 for small pictures.
     """
 
     depth: int = 18
     width: int = 64
     image_size: int = 256
+    stem_stride: int = 4
     final_stride: int = 2
 
     def __post_init__(self) -> None:
@@ -31,12 +33,14 @@ class NetworkSize:
             raise HandLibError(f"pictures must be at least 32 pixels wide and at most 1024, not {self.image_size}")
         if not 1 <= self.width <= 256:
             raise HandLibError(f"a backbone must have a width of 1 to 256 channels, not {self.width}")
+        if self.stem_stride not in (2, 4):
+            raise HandLibError(f"the stem's stride must be 2 or 4, not {self.stem_stride}")
         if self.final_stride not in (1, 2):
             raise HandLibError(f"the final stride must be 1 or 2, not {self.final_stride}")
 
     def backbone(self) -> ResNet:
         """F."""
-        return ResNet(depth=self.depth, width=self.width, final_stride=self.final_stride)
+        return ResNet(depth=self.depth, width=self.width, stem_stride=self.stem_stride, final_stride=self.final_stride)
 
     @property
     def bottleneck(self) -> bool:
@@ -49,9 +53,19 @@ class NetworkSize:
         return 8 * self.width * LAYOUTS[self.depth][0].expansion
 
     @property
+    def middle_stride(self) -> int:
+        """Pixels from cell to cell of F⁰; cell i looks at pixel i times this."""
+        return 4 * self.stem_stride
+
+    @property
+    def stride(self) -> int:
+        """Pixels from cell to cell of X."""
+        return self.middle_stride * self.final_stride
+
+    @property
     def middle_grid(self) -> int:
         """Side of F⁰ in cells."""
-        return -(-self.image_size // 16)
+        return -(-self.image_size // self.middle_stride)
 
     @property
     def grid(self) -> int:
