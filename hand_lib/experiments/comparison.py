@@ -81,9 +81,15 @@ def seed_spread(runs: Iterable[Run]) -> SeedSpread:
     return pool(list(by_seed.values()) for by_seed in by_row.values())
 
 
-def _row_of(decides: Mapping[str, Any]) -> tuple[str, str, bool, str]:
+def _row_of(decides: Mapping[str, Any]) -> tuple[str, str, str, str | None, str]:
     """What makes two runs of a profile trainings of the same row."""
-    return decides["row"], str(decides["network"]), decides["imagenet"], decides["training"]["precision"]
+    return (
+        decides["row"],
+        str(decides["network"]),
+        decides["start"],
+        decides["weights"],
+        decides["training"]["precision"],
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
