@@ -43,13 +43,24 @@ class Deconvolutions(nn.Module):
 
 
 class SoftArgmax(nn.Module):
-    """D of detection: soft-argmax for u and v, and the depth map's mean under the same weights. Nothing is learned."""
+    """D of detection: soft-argmax for u and v, and the depth map's mean under the same weights. Nothing is learned.
+
+    Args:
+        beta: what the logits are multiplied by before the softmax, 1 in the paper.
+    """
+
+    def __init__(self, *, beta: float = 1.0) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}"
 
     def forward(self, maps: Tensor) -> Tensor:
         """``(B, 21, 2, h, w)`` to ``(B, 21, 3)``, in float32 whatever the maps are in."""
         logits, depths = maps.float().unbind(2)  # (B, 21, h, w) each
         h, w = logits.shape[-2:]
-        weights = logits.flatten(2).softmax(-1).unflatten(-1, (h, w))
+        weights = (self.beta * logits).flatten(2).softmax(-1).unflatten(-1, (h, w))
         u = torch.linspace(-1, 1, w, device=maps.device)
         v = torch.linspace(-1, 1, h, device=maps.device)
         return torch.stack(
