@@ -195,17 +195,12 @@ def test_costs_are_the_counted_ones_and_the_papers_stand_where_it_prints_them():
 
 def test_recorded_pairs_are_shown_profile_by_profile(monkeypatch):
     def kept(profile):
-        if profile == "long":  # one seed a row: nothing is known of the spread
-            return [
-                made_record("refine-hdr", 0, 18.0, profile=profile),
-                made_record("refine-blind", 0, 19.0, profile=profile),
-            ]
-        if profile == "quick":
-            epe = {"refine-hdr": 20.0, "refine-blind": 22.0, "multihead": 22.02}
-            return [
-                made_record(row, s, v + 0.1 * (-1) ** s, profile=profile) for row, v in epe.items() for s in range(6)
-            ]
-        return []
+        epe = {
+            "quick": {"refine-hdr": 20.0, "refine-blind": 22.0, "multihead": 22.02},
+            "long": {"refine-hdr": 18.0, "refine-blind": 19.0},
+        }.get(profile, {})
+        seeds = range(6 if profile == "quick" else 1)  # with one, nothing is known of the spread
+        return [made_record(row, s, v + 0.1 * (-1) ** s, profile=profile) for row, v in epe.items() for s in seeds]
 
     monkeypatch.setattr(ladder, "records", kept)
     pairs = [("refine-hdr", "refine-blind"), ("refine-blind", "multihead"), ("maps", "fr")]
