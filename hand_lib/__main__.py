@@ -148,7 +148,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    models = add("models", show_models, "parameters and multiply-adds of each row, beside the paper's")
+    models = add("models", show_models, "parameters and multiply-adds of each row and variant, beside the paper's")
     models.add_argument("--backbone", default="resnet50", help="resnet18 to resnet152 (default: resnet50, as Table 2)")
     models.add_argument("--size", type=int, default=256, metavar="PX", help="side of the picture (default: 256)")
     models.add_argument("--json", action="store_true", help="a list of objects instead of a table")
@@ -209,7 +209,7 @@ def _add_which(parser: argparse.ArgumentParser, default: str | None = "quick") -
 
 
 def show_models(args: argparse.Namespace) -> int:
-    """Print Table 2's columns for the rows built so far."""
+    """Print Table 2's columns for every row and variant."""
     from hand_lib.experiments import get_depth
     from hand_lib.models.counting import table
 

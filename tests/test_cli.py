@@ -28,7 +28,7 @@ from hand_lib.__main__ import main
 from hand_lib.experiments import PROFILES
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
-from hand_lib.models.variants import VARIANTS
+from hand_lib.models.variants import VARIANTS, rows_and_variants
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -366,9 +366,9 @@ def test_version_names_the_package_and_torch(capsys):
 def test_models_json_holds_every_row(capsys):
     assert main(["models", "--backbone", "resnet18", "--size", "64", "--json"]) == 0
     lines = json.loads(capsys.readouterr().out)
-    assert [line["row"] for line in lines] == list(ROWS)
+    assert [line["row"] for line in lines] == list(rows_and_variants())
     for line in lines:
-        model = ROWS[line["row"]].build(NetworkSize(depth=18, image_size=64))
+        model = rows_and_variants()[line["row"]].build(NetworkSize(depth=18, image_size=64))
         assert line["params"] == sum(p.numel() for p in model.parameters())
         assert 0 < line["head_params"] < line["params"] and 0 < line["head_macs"] < line["macs"]
         assert line["head_macs_output_grid"] >= line["head_macs"]

@@ -62,7 +62,10 @@ def test_the_profiles_are_consistent():
         assert profile.render_size >= profile.network.image_size
         assert profile.training_config(seed=7, precision="32-true").seed == 7
     quick, long, full = PROFILES["quick"], PROFILES["long"], PROFILES["full"]
-    assert long == replace(quick, name="long", title=long.title, steps=4 * quick.steps)  # what differs is the length
+    seeds = {"seeds": long.seeds, "variant_seeds": long.variant_seeds}  # fewer of them
+    assert long == replace(quick, name="long", title=long.title, steps=4 * quick.steps, **seeds)
+    for profile in PROFILES.values():
+        assert set(profile.variant_seeds) <= set(profile.seeds)  # so that each has its row's run to be paired with
     assert (full.training_count, full.evaluation_count) == (41_258, 2_728)  # RHD's
     epochs = full.steps * full.batch_size / full.training_count
     assert epochs == pytest.approx(30, abs=0.01)
