@@ -244,11 +244,11 @@ def show_models(args: argparse.Namespace) -> int:
 def train_rows(args: argparse.Namespace) -> int:
     """Train one row after the other, each with every seed."""
     from hand_lib import cache, experiments
-    from hand_lib.models.rows import ROWS
+    from hand_lib.models.variants import rows_and_variants
 
     profile = experiments.get_profile(args.profile)
     if args.missing == bool(args.rows):
-        raise HandLibError(f"name rows to train, or --missing: rows are {', '.join(ROWS)}")
+        raise HandLibError(f"name rows to train, or --missing: rows are {', '.join(rows_and_variants())}")
     if args.budget is not None and not 0 < args.budget < math.inf:
         raise HandLibError(f"--budget {args.budget:g}: give seconds above 0")
     first = _is_first_process()
@@ -331,9 +331,9 @@ def _summary(record: dict[str, Any]) -> str:
 def evaluate_run(args: argparse.Namespace) -> int:
     """Measure a run of the cache, or a checkpoint file."""
     from hand_lib import cache, experiments
-    from hand_lib.models.rows import ROWS
+    from hand_lib.models.variants import rows_and_variants
 
-    if args.what in ROWS:
+    if args.what in rows_and_variants():
         profile, seed = args.profile or "quick", _checked_seed(args.seed or 0)
         planned = experiments.plan(
             args.what,
@@ -350,7 +350,7 @@ def evaluate_run(args: argparse.Namespace) -> int:
     else:
         path = Path(args.what)
         if path.suffix != ".safetensors" and not cache.exists(path):
-            raise choose("row, and no file,", args.what, ROWS)
+            raise choose("row, and no file,", args.what, rows_and_variants())
         _leave_out(args, ("seed", "backbone", "imagenet"), f"{path} says itself what it is")
     result = experiments.evaluate_checkpoint(path, profile=args.profile, device=args.device)
     if args.json:
@@ -379,7 +379,7 @@ def show_results(args: argparse.Namespace) -> int:
         for row, seed in lacking if not args.json else []:
             print(f"python -m hand_lib train {row} --profile {profile.name} --seed {seed}")
         if not lacking and not args.json:
-            print(f"nothing is missing: every row has all seeds of the profile {profile.name}")
+            print(f"nothing is missing: every row and variant has all its seeds in the profile {profile.name}")
         return 0
 
     found = experiments.records(args.profile, folder=args.results)

@@ -28,6 +28,7 @@ from hand_lib.__main__ import main
 from hand_lib.experiments import PROFILES
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -458,6 +459,21 @@ def test_the_budget_stops_inside_and_between_rows_and_is_resumable(capsys, monke
     monkeypatch.undo()
     assert main(command) == 0
     assert sorted(p.name for p in tmp_path.rglob("*.json")) == ["afr-s9.json", "fr-s9.json"]
+
+
+def test_a_variant_is_trained_and_listed_like_a_row(capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(PROFILES, "tiny", replace(TINY, seeds=(), variant_seeds=(3,)))
+    where = ["--profile", "tiny", "--results", str(tmp_path)]
+    assert main(["train", "heatmap25d-x10", *where, "--seed", "3", "--device", "cpu"]) == 0
+    assert (tmp_path / "tiny" / "heatmap25d-x10-s3.json").exists()
+    assert main(["results", *where]) == 0
+    assert "heatmap25d-x10" in capsys.readouterr().out
+    assert main(["evaluate", "heatmap25d-x10", "--profile", "tiny", "--seed", "3", "--device", "cpu"]) == 0
+    assert "heatmap25d-x10 (resnet18)" in capsys.readouterr().out
+    assert main(["results", "--missing", *where, "--json"]) == 0
+    assert [line["row"] for line in json.loads(capsys.readouterr().out)] == [
+        v for v in VARIANTS if v != "heatmap25d-x10"
+    ]
 
 
 def test_train_missing_does_what_results_missing_lists(capsys, tmp_path):

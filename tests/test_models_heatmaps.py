@@ -13,8 +13,9 @@ from kornia.geometry import subpix
 from hand_lib.models.grid import MapGrid
 from hand_lib.models.heatmaps import Deconvolutions, SharpSoftArgmax, SoftArgmax
 from hand_lib.models.refinement import draw_heatmaps
-from hand_lib.models.rows import heatmap25d, heatmap25d_sharp
+from hand_lib.models.rows import heatmap25d
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import heatmap25d_sharp
 
 NOTHING = -1e4  # a logit whose weight is zero
 

@@ -10,8 +10,9 @@ from hand_lib.datasets.synthetic import load_synthetic
 from hand_lib.errors import choose
 from hand_lib.models.backbone import LAYOUTS
 from hand_lib.models.recipe import NOTHING_MORE, Recipe
-from hand_lib.models.rows import ROWS, Row
+from hand_lib.models.rows import Row
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import rows_and_variants
 from hand_lib.samples import Samples
 from hand_lib.synthetic import EASY, WIDE, SceneConfig
 from hand_lib.training import TrainingConfig
@@ -34,7 +35,8 @@ class Profile:
         scene: what is in the pictures.
         augmentation: of the training crops.
         steps, batch_size: of the training.
-        seeds: those that a full set of records has, in order of importance.
+        seeds: those that a full set of records has of every row, in order of importance.
+        variant_seeds: the same of every variant of a row.
         precision: "32-true" or "bf16-mixed" on every machine, so that records of different machines stand in one
             table; None takes what the device is faster in, and records then say which it was.
     """
@@ -50,6 +52,7 @@ class Profile:
     steps: int
     batch_size: int
     seeds: tuple[int, ...] = (0,)
+    variant_seeds: tuple[int, ...] = ()
     precision: str | None = None
 
     def training_config(self, *, seed: int, precision: str, recipe: Recipe = NOTHING_MORE) -> TrainingConfig:
@@ -87,7 +90,8 @@ QUICK = Profile(
     augmentation=GENTLE,
     steps=800,
     batch_size=32,
-    seeds=(0, 1),
+    seeds=(0, 1, 2, 3, 4, 5, 6, 7),
+    variant_seeds=(0, 1, 2, 3, 4),
 )
 
 PROFILES: dict[str, Profile] = {
@@ -112,6 +116,8 @@ PROFILES: dict[str, Profile] = {
             name="long",
             title="quick with four times the steps: nearer to the end of learning, within hours on a CPU",
             steps=4 * QUICK.steps,
+            seeds=(0, 1, 2),
+            variant_seeds=(0,),
         ),
         Profile(
             name="full",
@@ -125,6 +131,7 @@ PROFILES: dict[str, Profile] = {
             steps=PAPER_STEPS,
             batch_size=PAPER_BATCH,
             seeds=(0, 1, 2),
+            variant_seeds=(0,),
             precision="bf16-mixed",
         ),
         Profile(
@@ -155,12 +162,13 @@ def get_profile(profile: str | Profile) -> Profile:
 
 
 def get_row(row: str | Row) -> Row:
-    """The row of this name, or the row itself. Raises HandLibError that names the choices."""
+    """The row or variant of this name, or the row itself. Raises HandLibError that names the choices."""
     if isinstance(row, Row):
         return row
-    if row not in ROWS:
-        raise choose("row", row, ROWS)
-    return ROWS[row]
+    known = rows_and_variants()
+    if row not in known:
+        raise choose("row", row, known)
+    return known[row]
 
 
 def get_depth(backbone: str) -> int:

@@ -50,11 +50,16 @@ class SoftArgmax(nn.Module):
 
     Args:
         grid: where the cells of the maps stand on the crop.
+        beta: what the logits are multiplied by before the softmax, 1 in the paper.
     """
 
-    def __init__(self, *, grid: MapGrid) -> None:
+    def __init__(self, *, grid: MapGrid, beta: float = 1.0) -> None:
         super().__init__()
         self.grid = grid
+        self.beta = beta
+
+    def extra_repr(self) -> str:
+        return f"{self.grid}, beta={self.beta}"
 
     def forward(self, maps: Tensor) -> Tensor:
         """``(B, 21, 2, h, w)`` to ``(B, 21, 3)``, in float32 whatever the maps are in."""
@@ -62,9 +67,9 @@ class SoftArgmax(nn.Module):
         return self.read(logits, depths)
 
     def read(self, logits: Tensor, depths: Tensor) -> Tensor:
-        """Heatmaps (logits) and depth maps, each ``(..., h, w)``, to u, v and depth, ``(..., 3)``."""
+        """Heatmaps (logits) and depth maps, each ``(..., 21, h, w)``, to u, v and depth, ``(..., 21, 3)``."""
         h, w = logits.shape[-2:]
-        weights = logits.flatten(-2).softmax(-1).unflatten(-1, (h, w))
+        weights = (self.beta * logits).flatten(-2).softmax(-1).unflatten(-1, (h, w))
         column = (weights.sum(-2) * torch.arange(w, device=logits.device)).sum(-1)
         row = (weights.sum(-1) * torch.arange(h, device=logits.device)).sum(-1)
         uv = self.grid.to_uv(torch.stack([column, row], dim=-1))

@@ -27,10 +27,9 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from hand_lib.errors import HandLibError
 from hand_lib.models.decoders import DecoderPerJoint, HandDecoder, MultiHeadDecoder, SharedDecoder
 from hand_lib.models.grid import MapGrid
-from hand_lib.models.heatmaps import Deconvolutions, SharpSoftArgmax, SoftArgmax
+from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.network import HandPoseNet, RefinedHandPoseNet
 from hand_lib.models.recipe import NOTHING_MORE, Recipe
 from hand_lib.models.refinement import DepthMaps, Heatmaps, RefineMaps, Refinement, SplatDepthMaps
@@ -85,8 +84,13 @@ def average_level(size: NetworkSize) -> int:
 
 def hidden_width(parameters: int, *, features: int, outputs: int, count: int = 1) -> int:
     """The hidden width with which ``count`` two-layer MLPs come nearest to ``parameters`` in all."""
-    width = max(1, round((parameters / count - outputs) / (features + 1 + outputs)))
-    return width if width < 256 else 8 * round(width / 8)  # multiples of 8 run faster; below 256 they would be coarse
+    return round_width((parameters / count - outputs) / (features + 1 + outputs))
+
+
+def round_width(width: float) -> int:
+    """A layer's width: a multiple of 8 from 256 on, which runs faster; below they would be coarse."""
+    width = max(1, round(width))
+    return width if width < 256 else 8 * round(width / 8)
 
 
 # --- The rows -------------------------------------------------------------------------------------------------------
@@ -143,27 +147,39 @@ def pooled_shared(size: NetworkSize) -> HandPoseNet:
     )
 
 
-def maps(size: NetworkSize) -> HandPoseNet:
-    """ID-5: G = joint-specific feature maps (Eq. 2), as many as one head has, D = a decoder a joint."""
-    features = MAPS * size.grid**2
+def level_width(size: NetworkSize, *, decoders: int) -> int:
+    """The hidden width with which so many decoders of one head's maps (21 in ID-5, one in ID-6) are at the level."""
     rest = level(size) - projection_parameters(size.channels, NUM_JOINTS * MAPS)
+    return hidden_width(rest, features=MAPS * size.grid**2, outputs=3, count=decoders)
+
+
+def maps(size: NetworkSize, *, hidden: int | None = None) -> HandPoseNet:
+    """ID-5: G = joint-specific feature maps (Eq. 2), as many as one head has, D = a decoder a joint.
+
+    Args:
+        size: of the network.
+        hidden: width of each decoder's hidden layer; None takes the level's.
+    """
+    hidden = hidden or level_width(size, decoders=NUM_JOINTS)
     return HandPoseNet(
         backbone=size.backbone(),
         representation=JointMaps(channels=size.channels, maps=MAPS),
-        decoder=DecoderPerJoint(
-            features=features, hidden=hidden_width(rest, features=features, outputs=3, count=NUM_JOINTS)
-        ),
+        decoder=DecoderPerJoint(features=MAPS * size.grid**2, hidden=hidden),
     )
 
 
-def maps_shared(size: NetworkSize) -> HandPoseNet:
-    """ID-6: G = joint-specific feature maps (Eq. 2), D = one decoder shared by the joints (Eq. 3)."""
-    features = MAPS * size.grid**2
-    rest = level(size) - projection_parameters(size.channels, NUM_JOINTS * MAPS)
+def maps_shared(size: NetworkSize, *, hidden: int | None = None) -> HandPoseNet:
+    """ID-6: G = joint-specific feature maps (Eq. 2), D = one decoder shared by the joints (Eq. 3).
+
+    Args:
+        size: of the network.
+        hidden: width of the decoder's hidden layer; None takes the level's.
+    """
+    hidden = hidden or level_width(size, decoders=1)
     return HandPoseNet(
         backbone=size.backbone(),
         representation=JointMaps(channels=size.channels, maps=MAPS),
-        decoder=SharedDecoder(features=features, hidden=hidden_width(rest, features=features, outputs=3)),
+        decoder=SharedDecoder(features=MAPS * size.grid**2, hidden=hidden),
     )
 
 
@@ -245,26 +261,12 @@ def heatmap_grid(size: NetworkSize) -> MapGrid:
     return size.map_grid(size.stride // 8)
 
 
-def deconvolutions(size: NetworkSize) -> Deconvolutions:
-    """G of the rival."""
-    return Deconvolutions(channels=size.channels, features=size.scaled(DECONVOLUTION_FEATURES))
-
-
 def heatmap25d(size: NetworkSize) -> HandPoseNet:
     """2.5D of Table 2, the detection rival: G = heatmaps and depth maps, D = soft-argmax."""
     return HandPoseNet(
         backbone=size.backbone(),
-        representation=deconvolutions(size),
+        representation=Deconvolutions(channels=size.channels, features=size.scaled(DECONVOLUTION_FEATURES)),
         decoder=SoftArgmax(grid=heatmap_grid(size)),
-    )
-
-
-def heatmap25d_sharp(size: NetworkSize) -> HandPoseNet:
-    """The rival whose soft-argmax learns how sharp it is, from a start that is not flat. It stands in no table."""
-    return HandPoseNet(
-        backbone=size.backbone(),
-        representation=deconvolutions(size),
-        decoder=SharpSoftArgmax(grid=heatmap_grid(size)),
     )
 
 
@@ -303,7 +305,7 @@ class PaperFigures:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Row:
-    """One row of a table, or a variant of one that :func:`hand_lib.experiments.runs.run` takes as it is.
+    """One row of a table, or a variant of one (:mod:`hand_lib.models.variants`).
 
     Attributes:
         name: as in commands, records and tables.
@@ -314,6 +316,7 @@ class Row:
         recipe: what it asks of its training beyond the profile's.
         revision: raised whenever a change of code changes what training this row gives (a test notices). Records hold
             it: they outlive a change that leaves the outcome as it was.
+        varies: name of the row that this is a variant of; None for a row of a table.
     """
 
     name: str
@@ -323,6 +326,7 @@ class Row:
     paper: PaperFigures | None = None
     recipe: Recipe = NOTHING_MORE
     revision: int = 1
+    varies: str | None = None
 
 
 ROWS: dict[str, Row] = {
@@ -439,21 +443,3 @@ ROWS: dict[str, Row] = {
         ),
     )
 }
-
-
-def multi_head_row(*, heads: int, maps: int) -> Row:
-    """A variant of the row ``multihead`` for a sweep: another number of heads or of maps a head, the rest as it is.
-
-    It stands in no table, so it is not in :data:`ROWS`. Its head has as many parameters as it needs: no level.
-
-    Raises:
-        HandLibError: for less than one head or map.
-    """
-    if heads < 1 or maps < 1:
-        raise HandLibError(f"a multi-head decoder has at least one head of one map, not {heads} of {maps}")
-
-    def build(size: NetworkSize) -> HandPoseNet:
-        return multi_head(size, heads=heads, maps=maps)
-
-    name, title = f"multihead-{heads}x{maps}", f"Multi-head decoding, heads: {heads}, maps a head: {maps}"
-    return Row(name=name, title=title, table_id="–", build=build)
