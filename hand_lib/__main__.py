@@ -148,7 +148,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    models = add("models", show_models, "parameters and multiply-adds of each row, beside the paper's")
+    models = add("models", show_models, "parameters and multiply-adds of each row and variant, beside the paper's")
     models.add_argument("--backbone", default="resnet50", help="resnet18 to resnet152 (default: resnet50, as Table 2)")
     models.add_argument("--size", type=int, default=256, metavar="PX", help="side of the picture (default: 256)")
     models.add_argument("--json", action="store_true", help="a list of objects instead of a table")
@@ -216,7 +216,7 @@ def _add_which(parser: argparse.ArgumentParser, default: str | None = "quick") -
 
 
 def show_models(args: argparse.Namespace) -> int:
-    """Print Table 2's columns for the rows built so far."""
+    """Print Table 2's columns for every row and variant."""
     from hand_lib.experiments import get_depth
     from hand_lib.models.counting import table
 
@@ -251,11 +251,11 @@ def show_models(args: argparse.Namespace) -> int:
 def train_rows(args: argparse.Namespace) -> int:
     """Train one row after the other, each with every seed."""
     from hand_lib import cache, experiments
-    from hand_lib.models.rows import ROWS
+    from hand_lib.models.variants import rows_and_variants
 
     profile = experiments.get_profile(args.profile)
     if args.missing == bool(args.rows):
-        raise HandLibError(f"name rows to train, or --missing: rows are {', '.join(ROWS)}")
+        raise HandLibError(f"name rows to train, or --missing: rows are {', '.join(rows_and_variants())}")
     first = _is_first_process()
     deadline = _deadline(args.budget)
     if args.missing:
@@ -374,9 +374,9 @@ def _summary(record: dict[str, Any]) -> str:
 def evaluate_run(args: argparse.Namespace) -> int:
     """Measure a run of the cache, or a checkpoint file."""
     from hand_lib import cache, experiments
-    from hand_lib.models.rows import ROWS
+    from hand_lib.models.variants import rows_and_variants
 
-    if args.what in ROWS:
+    if args.what in rows_and_variants():
         profile, seed = args.profile or "quick", _checked_seed(args.seed or 0)
         planned = experiments.plan(
             args.what,
@@ -393,7 +393,7 @@ def evaluate_run(args: argparse.Namespace) -> int:
     else:
         path = Path(args.what)
         if path.suffix != ".safetensors" and not cache.exists(path):
-            raise choose("row, and no file,", args.what, ROWS)
+            raise choose("row, and no file,", args.what, rows_and_variants())
         _leave_out(args, ("seed", "backbone", "start"), f"{path} says itself what it is")
     result = experiments.evaluate_checkpoint(path, profile=args.profile, device=args.device)
     if args.json:
@@ -422,7 +422,7 @@ def show_results(args: argparse.Namespace) -> int:
         for row, seed in lacking if not args.json else []:
             print(f"python -m hand_lib train {row} --profile {profile.name} --seed {seed}")
         if not lacking and not args.json:
-            print(f"nothing is missing: every row has all seeds of the profile {profile.name}")
+            print(f"nothing is missing: every row and variant has all its seeds in the profile {profile.name}")
         return 0
 
     found = experiments.records(args.profile, folder=args.results)

@@ -60,7 +60,10 @@ def made_run(row: str | Row, seed: int, epe: float = 20.0, *, profile: str | Pro
         "metrics": made_metrics(epe),
         "constant_prediction": made_metrics(51.25),
         "evaluation_source": HASH,
-        "curve": [{"step": steps, "loss": 0.2, "epe": epe, "seconds": 12.0}],
+        "curve": [
+            {"step": 0, "epe": 80.0, "seconds": 0.5},
+            {"step": steps, "loss": 0.2, "epe": epe, "seconds": 12.0},
+        ],
         "checkpoint_sha256": HASH,
     }
     return changed(seal(record), **changes)

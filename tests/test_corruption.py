@@ -212,6 +212,7 @@ def test_checkpoints_are_what_they_were_or_named(part, tmp_path):
     losses = torch.full((20,), torch.nan)
     losses[:7] = 0.5
     curve = [{"step": step, "loss": 0.5, "epe": 40.0 - step, "seconds": step / 10} for step in (2, 4, 6)]
+    curve.insert(0, {"step": 0, "epe": 40.0, "seconds": 0.1})
     progress = Progress(step=7, losses=losses, curve=curve, seconds=0.75, data_seconds=0.1)
     save_checkpoint(another, model, optimiser, progress, "another", {"row": "fr"})
     save_checkpoint(path, model, optimiser, progress, "key", {"row": "fr"})
@@ -240,7 +241,7 @@ def test_checkpoints_are_what_they_were_or_named(part, tmp_path):
         if not refused(path, load):  # times and errors may be others'; how far it came may not
             accepted += 1
             found = load()
-            assert found.step == 7 and [point["step"] for point in found.curve] == [2, 4, 6]
+            assert found.step == 7 and [point["step"] for point in found.curve] == [0, 2, 4, 6]
             assert found.data_seconds >= 0 and found.curve[-1]["seconds"] <= found.seconds < 1e11
             assert set(forged) == set(tensors)
     assert accepted < 20

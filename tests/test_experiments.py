@@ -25,8 +25,9 @@ from hand_lib.evaluation import mean_targets, predict
 from hand_lib.experiments import PROFILES, estimates, measuring, plan, planning, run, runs, schema, sources
 from hand_lib.metrics import summarise
 from hand_lib.models.recipe import PartRate, Recipe
-from hand_lib.models.rows import ROWS, multi_head_row
+from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import VARIANTS, multi_head_row
 from hand_lib.training.config import PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,7 +62,10 @@ def test_the_profiles_are_consistent():
         assert profile.render_size >= profile.network.image_size
         assert profile.training_config(seed=7, precision="32-true").seed == 7
     quick, long, full = PROFILES["quick"], PROFILES["long"], PROFILES["full"]
-    assert long == replace(quick, name="long", title=long.title, steps=4 * quick.steps)  # what differs is the length
+    seeds = {"seeds": long.seeds, "variant_seeds": long.variant_seeds}  # fewer of them
+    assert long == replace(quick, name="long", title=long.title, steps=4 * quick.steps, **seeds)
+    for profile in PROFILES.values():
+        assert set(profile.variant_seeds) <= set(profile.seeds)  # so that each has its row's run to be paired with
     assert (full.training_count, full.evaluation_count) == (41_258, 2_728)  # RHD's
     epochs = full.steps * full.batch_size / full.training_count
     assert epochs == pytest.approx(30, abs=0.01)
@@ -250,7 +254,7 @@ def test_the_record_holds_what_it_should():
     assert record["params"] == sum(p.numel() for p in tiny().model().parameters())
     assert 0 < record["data_wait_share"] < 1
     assert len(record["metrics"]["epe_per_joint"]) == 21
-    assert record["curve"][-1]["step"] == 6
+    assert (record["curve"][0]["step"], record["curve"][-1]["step"]) == (0, 6)
     schema.validate(record, schema.RunRecord)
     assert str(Path.home()) not in json.dumps(record) and str(ROOT) not in json.dumps(record)
 
@@ -411,6 +415,35 @@ def test_records_come_back_in_the_tables_order(tmp_path):
     experiments.write_record(made_records.made_run("fr", 1, start="imagenet", **shared), tmp_path)
     assert (tmp_path / "tiny" / "fr-imagenet-s1.json").exists() and ("fr", 1) in experiments.missing("tiny", tmp_path)
     assert set(lacking) == {(row, seed) for row in ROWS for seed in (0, 1)} - {("fr", 0), ("afr", 0), ("afr", 1)}
+
+
+def test_variants_are_missing_after_the_rows_with_seeds_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setitem(PROFILES, "tiny", replace(TINY, seeds=(4, 1, 2), variant_seeds=(4, 6)))
+    rows, variants = list(ROWS), list(VARIANTS)
+    in_order = [*((name, 4) for name in (*rows, *variants)), *((row, 1) for row in rows)]
+    in_order += [*((variant, 6) for variant in variants), *((row, 2) for row in rows)]
+    assert experiments.missing("tiny", folder=tmp_path) == in_order
+    experiments.write_record(made_records.made_run("refine-blind", 6, profile="tiny"), tmp_path)
+    experiments.write_record(made_records.made_run("refine-hdr-3", 1, profile="tiny"), tmp_path)
+    for name in (("refine-blind", 6), ("refine-hdr-3", 1)):
+        in_order.remove(name)
+    assert experiments.missing("tiny", folder=tmp_path) == in_order
+    assert [record["row"] for record in experiments.records("tiny", folder=tmp_path)] == [
+        "refine-hdr-3",
+        "refine-blind",
+    ]
+    assert len(experiments.records(row="refine-blind", folder=tmp_path)) == 1
+    monkeypatch.setitem(VARIANTS, "refine-blind", replace(VARIANTS["refine-blind"], revision=2))
+    assert ("refine-blind", 6) in experiments.missing("tiny", folder=tmp_path)
+
+
+def test_a_variant_is_trained_kept_and_measured_by_name():
+    found = tiny("multihead-2x32", seed=61)
+    assert found.model().decoder.heads == 2 and found.record["title"] == VARIANTS["multihead-2x32"].title
+    assert experiments.is_current(found.record)
+    assert not experiments.is_current({**found.record, "row": "multihead-3x21"})  # no name of today
+    measured = experiments.evaluate_checkpoint(found.folder / "model.safetensors", device="cpu")
+    assert measured["row"] == "multihead-2x32" and measured["metrics"] == found.record["metrics"]
 
 
 def test_chapters_do_not_write_results():

@@ -109,7 +109,7 @@ def everything() -> dict[str, object]:
         "predictions": done.predictions.tolist(),
         "metrics": record["metrics"],
         "decides": record["decides"],
-        "curve": [(point["step"], point["loss"], point["epe"]) for point in record["curve"]],
+        "curve": [(point["step"], point.get("loss"), point["epe"]) for point in record["curve"]],
     }
 
 

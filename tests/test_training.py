@@ -228,9 +228,35 @@ def test_it_learns(tmp_path):
     constant = (targets - targets.median(0).values).abs().mean()
     assert progress.finished and progress.step == 150
     assert progress.losses[-1] < 0.5 * constant
-    assert [point["step"] for point in progress.curve] == [50, 100, 150]
+    assert [point["step"] for point in progress.curve] == [0, 50, 100, 150]
     assert progress.curve[-1]["loss"] == pytest.approx(progress.losses[100:].mean().item(), rel=1e-5)
     assert 0 < progress.data_seconds < progress.seconds
+
+
+def test_the_curve_begins_with_the_untrained_network(tmp_path):
+    untrained = predict(tiny_net(), random_samples(16, seed=1), image_size=24, device="cpu").errors.mean().item()
+    progress, _ = run(tmp_path)
+    first = progress.curve[0]
+    assert first["step"] == 0 and "loss" not in first
+    assert first["epe"] == pytest.approx(untrained, rel=1e-6)
+    assert 0 < first["seconds"] <= progress.curve[1]["seconds"]
+
+
+def test_validations_leave_the_training_as_it_was(tmp_path):
+    """They see annealed buffers as the step has them, and may draw numbers of their own."""
+    temperatures = []
+
+    def validate(model):
+        temperatures.append(model.selector.temperature.item())
+        return torch.rand(5).sum().item()
+
+    validated, alone = selecting(), selecting()
+    progress, _ = run(tmp_path / "validated", model=validated, config=ASKING, validate=validate)
+    without, _ = run(tmp_path / "alone", model=alone, config=ASKING, validate=None)
+    assert same_weights(validated.state_dict(), alone.state_dict()) and validated.seen == alone.seen
+    assert [point["step"] for point in progress.curve] == [0, 4, 8, 12]
+    assert temperatures == pytest.approx([ASKING.anneals[0].at(step / 12) for step in (0, 3, 7, 11)])
+    assert [point.keys() for point in without.curve] == [{"step", "seconds"}, *[{"step", "loss", "seconds"}] * 3]
 
 
 def test_the_outcome_depends_on_the_seed_alone(tmp_path):
@@ -346,7 +372,7 @@ def test_a_deadline_stops_and_the_next_call_goes_on_to_the_same_weights(tmp_path
     assert parts == CONFIG.steps
     assert same_weights(expected.state_dict(), model.state_dict())
     assert torch.equal(progress.losses, whole.losses)
-    assert [p["loss"] for p in progress.curve] == [p["loss"] for p in whole.curve]
+    assert [p.get("loss") for p in progress.curve] == [p.get("loss") for p in whole.curve]
     assert [p["epe"] for p in progress.curve] == [p["epe"] for p in whole.curve]
 
 
@@ -376,8 +402,11 @@ def test_being_asked_to_stop_finishes_the_step_and_saves(tmp_path, number, reque
 def test_a_signal_in_the_last_step_is_not_forgotten(tmp_path):
     """Too late to stop this training, it must still stop what would come after it."""
 
+    steps = iter((0, CONFIG.steps))  # of the validations
+
     def validate(model):
-        os.kill(os.getpid(), signal.SIGTERM)
+        if next(steps):
+            os.kill(os.getpid(), signal.SIGTERM)
         return 0.0
 
     progress, _ = run(tmp_path, config=replace(CONFIG, validations=1), validate=validate)

@@ -7,7 +7,16 @@ again by the next. The key of a run holds all that decides its outcome, the code
 that are committed lie under ``results/`` and come from the command line only.
 """
 
-from hand_lib.experiments.comparison import MARGIN, Comparison, SeedSpread, compare, pool, seed_spread
+from hand_lib.experiments.comparison import (
+    MARGIN,
+    Comparison,
+    SeedSpread,
+    compare,
+    compare_recorded,
+    pool,
+    recorded_spread,
+    seed_spread,
+)
 from hand_lib.experiments.estimates import estimate, say_duration
 from hand_lib.experiments.fitting import Unfinished
 from hand_lib.experiments.kept import Run
@@ -62,6 +71,7 @@ __all__ = [
     "check_recordable",
     "commit_of_code",
     "compare",
+    "compare_recorded",
     "constant_prediction",
     "datasets",
     "device_name",
@@ -81,6 +91,7 @@ __all__ = [
     "pretrain",
     "read_record",
     "record_path",
+    "recorded_spread",
     "records",
     "run",
     "say_duration",

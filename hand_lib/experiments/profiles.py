@@ -10,8 +10,9 @@ from hand_lib.datasets.synthetic import load_synthetic
 from hand_lib.errors import choose
 from hand_lib.models.backbone import LAYOUTS
 from hand_lib.models.recipe import NOTHING_MORE, Recipe
-from hand_lib.models.rows import ROWS, Row
+from hand_lib.models.rows import Row
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import rows_and_variants
 from hand_lib.samples import Samples
 from hand_lib.synthetic import EASY, WIDE, SceneConfig
 from hand_lib.training import TrainingConfig
@@ -71,7 +72,8 @@ class Profile:
         steps, batch_size, learning_rate: of the training.
         start: where the backbone's weights come from, one of :data:`STARTS`.
         pretraining: how those that name the hand's parts are made; None for a profile that has none to offer.
-        seeds: those that a full set of records has, in order of importance.
+        seeds: those that a full set of records has of every row, in order of importance.
+        variant_seeds: the same of every variant of a row.
         precision: "32-true" or "bf16-mixed" on every machine, so that records of different machines stand in one
             table; None takes what the device is faster in, and records then say which it was.
     """
@@ -90,6 +92,7 @@ class Profile:
     start: str = "random"
     pretraining: Pretraining | None = None
     seeds: tuple[int, ...] = (0,)
+    variant_seeds: tuple[int, ...] = ()
     precision: str | None = None
 
     def training_config(self, *, seed: int, precision: str, recipe: Recipe = NOTHING_MORE) -> TrainingConfig:
@@ -143,7 +146,8 @@ QUICK = Profile(
     learning_rate=1e-3,
     start="parts",
     pretraining=SMALL_PRETRAINING,
-    seeds=(0, 1),
+    seeds=(0, 1, 2, 3, 4, 5, 6, 7),
+    variant_seeds=(0, 1, 2, 3, 4),
 )
 
 LARGE_PRETRAINING = Pretraining(
@@ -181,6 +185,8 @@ PROFILES: dict[str, Profile] = {
             name="long",
             title="quick with four times the steps: nearer to the end of learning, within hours on a CPU",
             steps=4 * QUICK.steps,
+            seeds=(0, 1, 2),
+            variant_seeds=(0,),
         ),
         Profile(
             name="full",
@@ -196,6 +202,7 @@ PROFILES: dict[str, Profile] = {
             start="parts",
             pretraining=LARGE_PRETRAINING,
             seeds=(0, 1, 2),
+            variant_seeds=(0,),
             precision="bf16-mixed",
         ),
         Profile(
@@ -228,12 +235,13 @@ def get_profile(profile: str | Profile) -> Profile:
 
 
 def get_row(row: str | Row) -> Row:
-    """The row of this name, or the row itself. Raises HandLibError that names the choices."""
+    """The row or variant of this name, or the row itself. Raises HandLibError that names the choices."""
     if isinstance(row, Row):
         return row
-    if row not in ROWS:
-        raise choose("row", row, ROWS)
-    return ROWS[row]
+    known = rows_and_variants()
+    if row not in known:
+        raise choose("row", row, known)
+    return known[row]
 
 
 def get_depth(backbone: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from hand_lib.experiments.schema import RECORD_FORMAT, Record, RecordedRun, RunR
 from hand_lib.experiments.starts import find_shipped
 from hand_lib.models.counting import count as count_model
 from hand_lib.models.rows import ROWS
+from hand_lib.models.variants import VARIANTS, rows_and_variants
 from hand_lib.synthetic import DATA_VERSION
 
 NOT_OF_RUNS = "benchmarks"  # a folder in results/ with records of another kind
@@ -160,7 +162,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def records(profile: str | None = None, row: str | None = None, folder: Path | None = None) -> list[dict[str, Any]]:
-    """The recorded runs, by profile, row (in the tables' order), backbone and seed.
+    """The recorded runs, by profile, row (in the tables' order, variants last), backbone and seed.
 
     Args:
         profile, row: only these; None for all.
@@ -176,13 +178,13 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
     paths = _record_files(folder or cache.results_dir())
     found = [read_record(path) for path in paths if profile in (None, path.parent.name)]
     found = [record for record in found if row in (None, record["row"])]
-    order = {name: i for i, name in enumerate(ROWS)}
+    order = {name: i for i, name in enumerate(rows_and_variants())}
     profiles = {name: i for i, name in enumerate(PROFILES)}
     return sorted(
         found,
         key=lambda r: (
             profiles.get(r["profile"], 99),
-            order.get(r["row"], 99),
+            order.get(r["row"], len(order)),
             r["row"],
             int(r["backbone"].removeprefix("resnet")),
             r["start"],
@@ -206,7 +208,11 @@ def _record_files(folder: Path) -> list[Path]:
 
 
 def missing(profile: str | Profile, folder: Path | None = None) -> list[tuple[str, int]]:
-    """The (row, seed) pairs of which a profile has no current record, the first seed of all rows first."""
+    """The (row, seed) pairs of which a profile has no current record.
+
+    Every row with the profile's ``seeds`` and every variant with its ``variant_seeds``: the first seed of all rows,
+    the first of all variants, the second of all rows, and so on.
+    """
     profile = get_profile(profile)
     backbone = f"resnet{profile.network.depth}"
     have = {
@@ -214,7 +220,11 @@ def missing(profile: str | Profile, folder: Path | None = None) -> list[tuple[st
         for r in records(profile.name, folder=folder)
         if (r["backbone"], r["start"]) == (backbone, profile.start) and is_current(r)
     }
-    return [(row, seed) for seed in profile.seeds for row in ROWS if (row, seed) not in have]
+    wanted = []
+    for seed, variant_seed in zip_longest(profile.seeds, profile.variant_seeds):
+        wanted += [(row, seed) for row in ROWS if seed is not None]
+        wanted += [(variant, variant_seed) for variant in VARIANTS if variant_seed is not None]
+    return [run for run in wanted if run not in have]
 
 
 def is_current(record: dict[str, Any]) -> bool:
@@ -227,7 +237,8 @@ def is_current(record: dict[str, Any]) -> bool:
 
 def today(record: dict[str, Any]) -> dict[str, Any] | None:
     """What would decide a record's run if it were planned today; None where there is no such row or profile now."""
-    row, profile, depth = ROWS.get(record["row"]), PROFILES.get(record["profile"]), BACKBONES.get(record["backbone"])
+    row = rows_and_variants().get(record["row"])
+    profile, depth = PROFILES.get(record["profile"]), BACKBONES.get(record["backbone"])
     if row is None or profile is None or depth is None:
         return None
     precision = record["decides"].get("training", {}).get("precision", "")

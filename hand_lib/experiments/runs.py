@@ -47,8 +47,8 @@ def run(
     """The run of a row: from the cache, or trained now. Two processes that ask for the same run train it once.
 
     Args:
-        row: name of the row, see ``ROWS`` in :mod:`hand_lib.models.rows`; or a row that is in no table, such as
-            :func:`~hand_lib.models.rows.multi_head_row` makes.
+        row: name of the row, see :mod:`hand_lib.models.rows`, or of a variant, see :mod:`hand_lib.models.variants`; or
+            a row that has neither's name, such as :func:`~hand_lib.models.variants.multi_head_row` makes.
         profile: "smoke", "quick", "long", "full" or "paper".
         seed: of the weights, the order of the data and the augmentation.
         device: "cpu", "cuda", …; None takes the GPU if there is one.

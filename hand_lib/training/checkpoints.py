@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hand_lib import cache
 from hand_lib.errors import HandLibError
-from hand_lib.strict import Millimetres, Positive, Seconds, Strict, check
+from hand_lib.strict import Count, Millimetres, Positive, Seconds, Strict, check
 from hand_lib.training.config import TrainingConfig
 
 CHECKPOINT_KIND = "training checkpoint"
@@ -28,7 +28,8 @@ class Progress:
     Attributes:
         step: steps done.
         losses: ``(steps,)`` float32, the last stage's L1 of each step, NaN for steps to come.
-        curve: one dict a validation: ``step``, ``loss`` (mean since the one before), ``epe`` (mm), ``seconds``.
+        curve: one dict a validation, the first at step 0: ``step``, ``loss`` (mean of the steps since the validation
+            before, so not at step 0), ``epe`` (mm), ``seconds``.
         seconds: wall time of all parts of an interrupted training together, validation included.
         data_seconds: of it, time in which the network waited for its next batch (on a GPU: sampled steps, scaled up).
         finished: all steps are done.
@@ -47,10 +48,16 @@ class Progress:
 class CurvePoint(Strict):
     """One validation, see :class:`Progress`; without ``epe`` where nothing was validated."""
 
-    step: Positive
-    loss: Annotated[float, Field(ge=0)]
+    step: Count
+    loss: Annotated[float, Field(ge=0)] | None = None
     epe: Millimetres | None = None
     seconds: Seconds
+
+    @model_validator(mode="after")
+    def _agree(self) -> CurvePoint:
+        if (self.loss is None) != (self.step == 0):
+            raise ValueError("a loss belongs to every step but step 0")
+        return self
 
 
 def in_order(curve: Sequence[CurvePoint], *, steps: int, seconds: float) -> None:
@@ -146,7 +153,7 @@ def _contents(model: nn.Module, learnt: Sequence[str], config: TrainingConfig) -
 def _progress(path: Path, metadata: Mapping[str, str], losses: Tensor, config: TrainingConfig) -> Progress:
     saved = read_saved(path, metadata)
     done = saved.step
-    wanted = [step for step in sorted(config.validation_steps) if 0 < step <= done]
+    wanted = [step for step in sorted(config.validation_steps) if step <= done]
     if done > config.steps or [point.step for point in saved.curve] != wanted:
         raise cache.Damaged(f"cannot go on from {path}: {done} steps and this curve are not of {config.steps} steps")
     if not losses[:done].isfinite().all() or not losses[done:].isnan().all():

@@ -26,7 +26,8 @@ class TrainingConfig:
         anneals: buffers of the model that follow the step.
         precision: "bf16-mixed" or "32-true", see :func:`hand_lib.training.engine.choose_precision`.
         seed: of the data's order and augmentation.
-        validations: how often the validation error is measured, evenly over the steps.
+        validations: how often the validation error is measured, evenly over the steps, after the first time, which is
+            before them.
         validation_images: on how many images; the curve is for the eye, the record's figures use them all.
 
     Raises:
@@ -60,5 +61,5 @@ class TrainingConfig:
 
     @property
     def validation_steps(self) -> frozenset[int]:
-        """After how many steps the validation error is measured."""
-        return frozenset(round(self.steps * (i + 1) / self.validations) for i in range(self.validations))
+        """After how many steps the validation error is measured: from 0 to all of them."""
+        return frozenset(round(self.steps * i / self.validations) for i in range(self.validations + 1))

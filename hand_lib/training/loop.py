@@ -151,7 +151,8 @@ def train(
         config: how.
         folder: for the checkpoint and, if the loss is not finite, the batch.
         objective: what to learn; unless told otherwise the joints.
-        validate: the model's error (mm) for the curve; it must leave the model's mode as it was.
+        validate: the model's error (mm) for the curve, which begins before the first step; it must leave the model's
+            mode as it was.
         key: says which training a checkpoint belongs to: a hash of all that decides the outcome.
         about: kept in the checkpoint's metadata, for who finds the file.
         title: shown before the progress bar.
@@ -197,7 +198,12 @@ def train(
     validate_at = config.validation_steps
     recent: list[Tensor] = []  # losses of the last steps, still on the device
     began = last_save = time.monotonic()
-    seconds_before, validated_at = progress.seconds, progress.curve[-1]["step"] if progress.curve else 0
+    seconds_before = progress.seconds
+
+    def point_at(step: int) -> dict[str, float]:
+        error = {"epe": validate(model)} if validate is not None and fabric.global_rank == 0 else {}
+        return {"step": step, **error, "seconds": seconds_before + time.monotonic() - began}
+
     bar = partial(
         tqdm,
         total=config.steps,
@@ -210,6 +216,9 @@ def train(
 
     cards = [device_] if device_.type == "cuda" else []
     with torch.random.fork_rng(devices=cards), gentle_interruption() as interruption, bar() as bar:
+        if not progress.curve:
+            follow_schedules(model, optimiser, config, 0)
+            progress.curve.append(point_at(0))
         while progress.step < config.steps:
             step = progress.step
             follow_schedules(model, optimiser, config, step)
@@ -235,12 +244,8 @@ def train(
                 raise HandLibError(_keep_batch(folder, batches, bad, title, fabric))
 
             if done in validate_at:
-                point = {"step": done, "loss": progress.losses[validated_at:done].mean().item()}
-                if validate is not None and fabric.global_rank == 0:
-                    point["epe"] = validate(model)
-                point["seconds"] = seconds_before + time.monotonic() - began
-                progress.curve.append(point)
-                validated_at = done
+                loss = progress.losses[progress.curve[-1]["step"] : done].mean().item()
+                progress.curve.append(point_at(done) | {"loss": loss})
             if done % 10 == 0 or done in validate_at:
                 bar.set_postfix_str(_say(progress, block), refresh=False)
 
