@@ -33,6 +33,7 @@ from hand_lib.experiments.starts import (
     Start,
     StartPlan,
     StartRecord,
+    backbone_weights,
     find_kept,
     find_shipped,
     halved,
@@ -108,11 +109,11 @@ def _train(planned: StartPlan, where: torch.device, deadline: float | None, *, p
         progress_bar=progress,
     )
     check_finished(done, planned.title, config)
-    weights = {name: halved(tensor.detach().cpu()) for name, tensor in model.backbone.state_dict().items()}
+    weights = {name: halved(tensor.detach().cpu()) for name, tensor in model.state_dict().items()}
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise HandLibError(f"{planned.title}: {name} is not finite in half precision")
-    model.backbone.load_state_dict(widened(weights))  # measured as it is kept
+    model.load_state_dict(widened(weights))  # measured as it is kept
     path = planned.folder / WEIGHTS_FILE
     cache.write_tensors(path, weights, {**_about(planned), "kind": START_KIND, "key": planned.key})
     size = planned.network.image_size
@@ -130,7 +131,7 @@ def _train(planned: StartPlan, where: torch.device, deadline: float | None, *, p
         "constant_guess": guess_parts(training_set[:GUESS_FROM], evaluation_set, size=size),
         "curve": done.curve,
         "weights_sha256": cache.sha256(path),
-        "weights_digest": cache.digest(widened(weights)),
+        "weights_digest": cache.digest(backbone_weights(weights)),
     }
     cache.write_json(planned.folder / RECORD_FILE, validate(seal(record), StartRecord))
     if done.stopped_by:  # too late to stop this training, but not to stop

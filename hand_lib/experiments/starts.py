@@ -203,11 +203,11 @@ class StartRecord(Record):
         decides: what decided it.
         precision, device, libraries: what it was trained in, on and with.
         steps, seconds: of the training; wall time of all parts of an interrupted one together.
-        metrics: on held-out hands, of the backbone as it is kept with the head that is not.
+        metrics: on held-out hands, of the network as it is kept.
         constant_guess: the same of one who does not look, and names the commonest part at the median depth.
         curve: the loss while it was trained.
         weights_sha256: of the file of weights.
-        weights_digest: of the weights as a backbone loads them, see :func:`hand_lib.cache.digest`.
+        weights_digest: of the backbone's weights as a row loads them, see :func:`hand_lib.cache.digest`.
     """
 
     KIND: ClassVar[str] = "a start"
@@ -260,7 +260,18 @@ class Start:
 
     @cached_property
     def weights(self) -> Mapping[str, Tensor]:
-        """The backbone's weights by torchvision's names, float32, as the file holds them.
+        """The backbone's weights by torchvision's names, float32: what rows start from; errors as :attr:`tensors`."""
+        return backbone_weights(self.tensors)
+
+    def network(self) -> PartsNet:
+        """The network that names parts, its head included, in evaluation mode; errors as :attr:`tensors`."""
+        model = self.plan.build()
+        model.load_state_dict(widened(self.tensors))
+        return model.eval()
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """What the file holds.
 
         Raises:
             HandLibError: the file is missing, damaged, or not the one the record tells of.
@@ -270,11 +281,11 @@ class Start:
                 raise HandLibError(f"{self.path} is not the file its record tells of")
             tensors, _ = cache.read_tensors(self.path)
             with torch.device("meta"):
-                like = self.plan.network.backbone().state_dict()
+                like = PartsNet(size=self.plan.network).state_dict()
             cache.expect_tensors(self.path, tensors, {name: halved(tensor) for name, tensor in like.items()})
         except HandLibError as error:
             raise HandLibError(f"{error}; {self.remedy}") from error
-        return widened(tensors)
+        return tensors
 
 
 def halved(tensor: Tensor) -> Tensor:
@@ -283,8 +294,14 @@ def halved(tensor: Tensor) -> Tensor:
 
 
 def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """As a backbone loads them."""
+    """As a network loads them."""
     return {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in tensors.items()}
+
+
+def backbone_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of a start's file what a row's backbone takes, by torchvision's names, as it loads them; the head is left out."""
+    part = "backbone."
+    return widened({name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)})
 
 
 def find_start(planned: StartPlan) -> Start | None:
