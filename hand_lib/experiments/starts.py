@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -21,6 +21,7 @@ from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor
 
 from hand_lib import cache, training
+from hand_lib.datasets.part_maps import part_targets
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.profiles import Pretraining, Profile
 from hand_lib.experiments.schema import (
@@ -36,13 +37,15 @@ from hand_lib.experiments.schema import (
     validate,
 )
 from hand_lib.experiments.sources import parts_hash
-from hand_lib.models.parts import PartsNet
+from hand_lib.models.parts import STRIDE, PartsNet, parts_loss
 from hand_lib.models.size import NetworkSize
 from hand_lib.strict import Hash, Millimetres, Positive, Seconds, Seed, Share, Strict, Text
 from hand_lib.synthetic import DATA_VERSION
-from hand_lib.training import TrainingConfig
+from hand_lib.training import Objective, TrainingConfig
 from hand_lib.training.checkpoints import CurvePoint, in_order
 from hand_lib.training.config import PRECISIONS
+
+PARTS = Objective(targets=partial(part_targets, stride=STRIDE), losses=parts_loss)
 
 START_FORMAT = 1
 START_KIND = "start of a backbone"
