@@ -86,7 +86,7 @@ def refused(capsys, *arguments: str) -> str:
         (["evaluate", "x" * 5000 + ".safetensors"], ["too long"]),
         (["evaluate", "/dev/null"], ["/dev/null"]),
         (["evaluate", "/dev/null", "--seed", "0"], ["/dev/null", "--seed"]),
-        (["evaluate", "a.safetensors", "--backbone", "resnet18", "--imagenet"], ["--backbone and --imagenet"]),
+        (["evaluate", "a.safetensors", "--backbone", "resnet18", "--start", "parts"], ["--backbone and --start"]),
         (["evaluate", "fr", "--profile", "tiny", "--seed", "-5"], ["--seed -5"]),
         (["results", "--results", "no/such/folder"], ["no/such/folder", "no such"]),
         (["results", "--missing", "--results", "no/such/folder"], ["no/such/folder"]),
@@ -251,7 +251,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=3
 BYTES = st.binary(max_size=8).map(lambda content: os.fsdecode(content.replace(b"\0", b"")))  # as the system hands over
 OPTIONS = st.sampled_from(["--profile", "--seed", "--backbone", "--budget", "--results", "--size", "--device"])
 SENSIBLE = st.sampled_from(
-    ["--profile tiny", "--seed 0", "--backbone resnet18", "--device cpu", "--json", "--imagenet"]
+    ["--profile tiny", "--seed 0", "--backbone resnet18", "--device cpu", "--json", "--start random"]
 )
 PIECES = st.one_of(
     (WORDS | TEXT | BYTES).map(lambda word: [word]),

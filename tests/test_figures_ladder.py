@@ -79,7 +79,7 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
     def record(profile: str, row: str, epe: float, **changes):
         made = run_of(row, 0, epe).record | {
             "profile": profile,
-            "imagenet": False,
+            "start": "random",
             "device": f"device of {profile}",
             "decides": {"network": asdict(PROFILES[profile].network)},
         }
@@ -88,7 +88,7 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
     kept = {
         "full": [
             record("full", "fr", 12.0),
-            record("full", "fr", 1.0, imagenet=True),
+            record("full", "fr", 1.0, start="imagenet"),
             record("full", "fr", 2.0, old=True),
             record("full", "afr", 11.0),
             record("full", "afr", 3.0, decides={"network": {"depth": 50}}),
@@ -107,14 +107,14 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
 def test_lengths_are_compared_over_the_seeds_that_all_have(monkeypatch):
     def record(profile: str, row: str, seed: int, epe: float, **changes):
         decides = {"network": asdict(PROFILES[profile].network)}
-        return run_of(row, seed, epe).record | {"imagenet": False, "decides": decides} | changes
+        return run_of(row, seed, epe).record | {"start": "random", "decides": decides} | changes
 
     kept = {
         "quick": [record("quick", "fr", 0, 24.0), record("quick", "fr", 1, 26.0), record("quick", "afr", 0, 23.0)],
         "long": [
             record("long", "fr", 0, 19.0),
             record("long", "afr", 0, 18.0),
-            record("long", "afr", 0, 1.0, imagenet=True),
+            record("long", "afr", 0, 1.0, start="imagenet"),
             record("long", "maps", 0, 17.0),
         ],
     }

@@ -141,7 +141,7 @@ def test_a_backbone_that_the_paper_does_not_print_gets_a_dash() -> None:
 
 
 def test_runs_that_start_from_imagenet_are_kept_apart() -> None:
-    lines = lines_of(markdown([made_record("fr", 0, 30.0), made_record("fr", 1, 20.0, imagenet=True)]))
+    lines = lines_of(markdown([made_record("fr", 0, 30.0), made_record("fr", 1, 20.0, start="imagenet")]))
     column = HEADER.index("backbone")
     assert [line[column] for line in lines] == ["resnet18", "resnet18, from ImageNet"]
 

@@ -99,9 +99,15 @@ def _by_row(recorded: Iterable[Mapping[str, Any]], measure: str = "epe_mean") ->
     return by_row
 
 
-def _row_of(decides: Mapping[str, Any]) -> tuple[str, str, bool, str]:
+def _row_of(decides: Mapping[str, Any]) -> tuple[str, str, str, str | None, str]:
     """What makes two runs of a profile trainings of the same row."""
-    return decides["row"], str(decides["network"]), decides["imagenet"], decides["training"]["precision"]
+    return (
+        decides["row"],
+        str(decides["network"]),
+        decides["start"],
+        decides["weights"],
+        decides["training"]["precision"],
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from hand_lib.errors import HandLibError
 from hand_lib.experiments.planning import Plan, run_name
 from hand_lib.experiments.profiles import BACKBONES, PROFILES, Profile, get_profile, get_row
 from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
-from hand_lib.experiments.schema import RECORD_FORMAT, RecordedRun, RunRecord, seal, validate
+from hand_lib.experiments.schema import RECORD_FORMAT, Record, RecordedRun, RunRecord, seal, validate
+from hand_lib.experiments.starts import find_shipped
 from hand_lib.models.counting import count as count_model
 from hand_lib.models.rows import ROWS
 from hand_lib.models.variants import VARIANTS, rows_and_variants
@@ -49,7 +50,7 @@ def make_record(
         "table_id": planned.row.table_id,
         "profile": planned.profile.name,
         "backbone": planned.backbone,
-        "imagenet": planned.imagenet,
+        "start": planned.start,
         "seed": planned.config.seed,
         "key": planned.key,
         "source": planned.source,
@@ -89,8 +90,8 @@ def check_recordable() -> str:
 
 
 def record_path(record: dict[str, Any], folder: Path | None = None) -> Path:
-    """Where a record is kept: ``results/<profile>/<row>[-backbone][-imagenet]-s<seed>.json``."""
-    name = run_name(record["row"], record["profile"], record["backbone"], record["imagenet"], record["seed"])
+    """Where a record is kept: ``results/<profile>/<row>[-backbone][-start]-s<seed>.json``."""
+    name = run_name(record["row"], record["profile"], record["backbone"], record["start"], record["seed"])
     return (folder or cache.results_dir()) / record["profile"] / f"{name}.json"
 
 
@@ -111,10 +112,14 @@ def write_record(record: dict[str, Any], folder: Path | None = None, *, commit: 
     """
     path = record_path(validate(record, RunRecord), folder)
     if not _is_recorded(record, path):
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        recorded = seal({**record, "commit": commit or check_recordable(), "date": now})
-        cache.write_json(path, validate(recorded, RecordedRun))
+        cache.write_json(path, recorded(record, RecordedRun, commit or check_recordable()))
     return path
+
+
+def recorded(record: dict[str, Any], model: type[Record], commit: str, **said: str) -> dict[str, Any]:
+    """A record as it is committed: with its commit, today's date and whatever else is said, sealed and checked."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return validate(seal({**record, **said, "commit": commit, "date": now}), model)
 
 
 def _is_recorded(record: dict[str, Any], path: Path) -> bool:
@@ -182,7 +187,7 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
             order.get(r["row"], len(order)),
             r["row"],
             int(r["backbone"].removeprefix("resnet")),
-            r["imagenet"],
+            r["start"],
             r["seed"],
         ),
     )
@@ -213,7 +218,7 @@ def missing(profile: str | Profile, folder: Path | None = None) -> list[tuple[st
     have = {
         (r["row"], r["seed"])
         for r in records(profile.name, folder=folder)
-        if r["backbone"] == backbone and not r["imagenet"] and is_current(r)
+        if (r["backbone"], r["start"]) == (backbone, profile.start) and is_current(r)
     }
     wanted = []
     for seed, variant_seed in zip_longest(profile.seeds, profile.variant_seeds):
@@ -237,10 +242,17 @@ def today(record: dict[str, Any]) -> dict[str, Any] | None:
     if row is None or profile is None or depth is None:
         return None
     precision = record["decides"].get("training", {}).get("precision", "")
-    return Plan(
+    planned = Plan(
         row=row,
         profile=profile,
         network=replace(profile.network, depth=depth),
         config=profile.training_config(seed=record["seed"], precision=precision, recipe=row.recipe),
-        imagenet=record["imagenet"],
-    ).decides
+        start=record["start"],
+    )
+    if planned.start == "parts" and profile.pretraining is None:
+        return None
+    # What a start was made of must be today's. Which weights came out, of a start that is not in the package, the
+    # record alone knows: another machine's differ in their last bits.
+    shipped = None if planned.pretraining is None else find_shipped(planned.pretraining)
+    weights = record["decides"].get("weights") if shipped is None else shipped.record["weights_digest"]
+    return planned.decides_from(weights)

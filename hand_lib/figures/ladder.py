@@ -88,10 +88,11 @@ NOT_RECORDED = (
 
 
 def own_records(profile: str, rows: Iterable[str]) -> list[dict[str, Any]]:
-    """The recorded runs of these rows with the profile's own network, from random weights, by today's code."""
-    rows, network = set(rows), asdict(PROFILES[profile].network)
-    own = [r for r in records(profile) if r["row"] in rows and r["decides"]["network"] == network and not r["imagenet"]]
-    return [r for r in own if is_current(r)]
+    """The recorded runs of these rows with the profile's own network and start, by today's code."""
+    rows, own = set(rows), PROFILES[profile]
+    ours = (asdict(own.network), own.start)
+    found = [r for r in records(profile) if r["row"] in rows and (r["decides"]["network"], r["start"]) == ours]
+    return [r for r in found if is_current(r)]
 
 
 def recorded(rows: Iterable[str]) -> list[dict[str, Any]]:

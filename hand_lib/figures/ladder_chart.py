@@ -69,13 +69,14 @@ def ladder_chart(
         if paper and line.printed is not None:
             paper[0].plot(line.printed, y + 0.72, "D", color=SERIES_COLORS[5], markersize=4.5)
     strips = [(y + 0.5, y + 0.95) for y, line in enumerate(lines) if isinstance(line, Rung)]
+    of_steps = [(y + 0.5, y + 0.95) for y, line in enumerate(lines) if isinstance(line, Rung) and line.pair[1]]
     for ax, label in zip(axes[0], columns, strict=True):
-        _frame(ax, label, strips, len(lines))
+        _frame(ax, label, strips if ax is errors else of_steps, len(lines))
     if spread.freedom:
-        for strip in strips:
+        for strip in of_steps:
             steps.fill_betweenx(strip, -spread.between_two(), spread.between_two(), color=GRID, linewidth=0, zorder=0.5)
     for ax in (steps, *paper):
-        ax.vlines([0] * len(strips), *zip(*strips, strict=True), color=INK, linewidth=0.8, zorder=1)
+        ax.vlines([0] * len(of_steps), *zip(*of_steps, strict=True), color=INK, linewidth=0.8, zorder=1)
     return figure
 
 
@@ -111,7 +112,7 @@ def _write(figure: Figure, ax: Axes, x: float, y: float, text: str, **look: Any)
 def _frame(ax: Axes, label: str, strips: Sequence[tuple[float, float]], lines: int) -> None:
     """One column's axis and its fine lines, which end where the words begin."""
     ax.margins(x=0.12)
-    ax.set(ylim=(lines, 0), yticks=[])
+    ax.set(ylim=(lines, 0.4), yticks=[])
     ax.set_xlabel(label, fontsize=8.2)
     ax.locator_params(axis="x", nbins=4, min_n_ticks=2)
     ax.tick_params(labelsize=8)
@@ -144,6 +145,10 @@ def ladder_alt(
 
 def _spoken(rung: Rung) -> str:
     found = rung.comparison
+    if rung.pair[1] is None:
+        return (
+            f"{statistics.fmean(rung.values):.2f} mm over {len(rung.values)} seeds" if rung.values else "not recorded"
+        )
     if found is None:
         return "no seed recorded of both"
     return f"{found.difference:+.2f} mm over {len(found.seeds)} seeds, {found.verdict}"

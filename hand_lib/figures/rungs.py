@@ -16,10 +16,11 @@ from hand_lib.figures.tables import Table, table
 from hand_lib.models.rows import ROWS
 from hand_lib.models.variants import VARIANTS, rows_and_variants
 
-Pair = tuple[str, str]  # names, as in "the first minus the second"
+Pair = tuple[str, str | None]  # names, as in "the first minus the second"; None where a branch begins
 
 # The pairs of each branch, and in a few words what the first has that the second has not.
 BRANCHES: Mapping[str, Mapping[Pair, str]] = {
+    "Where both branches begin": {("fr", None): "all maps at once"},
     "Averages, from FR": {
         ("afr", "fr"): "the maps' average",
         ("pooled", "afr"): "averages by joint",
@@ -68,12 +69,14 @@ class Rung:
     @property
     def label(self) -> str:
         """ "ID-2 − ID-1: the maps' average"; a variant has no number in the paper, and a name instead."""
-        a, b = (ROWS[name].table_id if name in ROWS else title(name) for name in self.pair)
-        return f"{a} − {b}" + (f": {self.change}" if self.change else "")
+        names = [ROWS[name].table_id if name in ROWS else title(name) for name in self.pair if name]
+        return " − ".join(names) + (f": {self.change}" if self.change else "")
 
     @property
     def finding(self) -> str:
-        """ "−1.02, better" (mm, of the first), or a dash."""
+        """ "−1.02, better" (mm, of the first), or a dash; nothing where a branch begins."""
+        if self.pair[1] is None:
+            return ""
         return "–" if self.comparison is None else f"{self.comparison.difference:+.2f}, {self.comparison.verdict}"
 
 
@@ -100,9 +103,9 @@ def climb(
 
 
 def _rung(pair: Pair, change: str, by_row: Mapping[str, Sequence[Mapping]], spread: SeedSpread, measure: str) -> Rung:
-    a, b = (by_row.get(name, ()) for name in pair)
+    a, b = (by_row.get(name or "", ()) for name in pair)
     shared = {r["seed"] for r in a} & {r["seed"] for r in b}
-    papers = [rows_and_variants()[name].paper for name in pair]
+    papers = [rows_and_variants()[name].paper if name else None for name in pair]
     return Rung(
         pair=pair,
         change=change,

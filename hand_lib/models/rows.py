@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from hand_lib.models.decoders import DecoderPerJoint, HandDecoder, MultiHeadDecoder, SharedDecoder
+from hand_lib.models.grid import MapGrid
 from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.network import HandPoseNet, RefinedHandPoseNet
 from hand_lib.models.recipe import NOTHING_MORE, Recipe
@@ -209,20 +210,22 @@ def multi_head(size: NetworkSize, *, heads: int = HEADS, maps: int = MAPS) -> Ha
 
 def heatmaps(size: NetworkSize, *, detach: bool = True) -> Heatmaps:
     """H of Eq. 6: σ is 1.7 cells of a 16×16 map, the same share of a smaller one, but never less than a cell."""
-    return Heatmaps(sigma=max(1.0, 1.7 * size.middle_grid / 16), detach=detach)
+    grid = size.map_grid(size.middle_stride)
+    return Heatmaps(grid=grid, sigma=max(1.0, 1.7 * size.middle_grid / 16), detach=detach)
 
 
 def depth_maps(size: NetworkSize, *, detach: bool = True) -> DepthMaps:
     """D of Eq. 6: one cell a joint, as printed, on maps of 16×16 and more; bilinear weights on smaller ones."""
-    return (DepthMaps if size.middle_grid >= 16 else SplatDepthMaps)(detach=detach)
+    kind = DepthMaps if size.middle_grid >= 16 else SplatDepthMaps
+    return kind(grid=size.map_grid(size.middle_stride), detach=detach)
 
 
 def refine_maps(size: NetworkSize, *, detach: bool = True) -> RefineMaps:
     """R of Eq. 5."""
     return RefineMaps(
+        grid=size.map_grid(size.middle_stride),
         features=HEADS * size.scaled(HEAD_OUTPUTS),
         hidden=size.scaled(REFINE_HIDDEN),
-        grid=(size.middle_grid, size.middle_grid),
         detach=detach,
     )
 
@@ -253,12 +256,17 @@ def refined(size: NetworkSize, *maps: Callable[[NetworkSize], nn.Module], stages
     )
 
 
+def heatmap_grid(size: NetworkSize) -> MapGrid:
+    """Where the rival's maps stand: :class:`Deconvolutions` make eight cells of each of X along either side."""
+    return size.map_grid(size.stride // 8)
+
+
 def heatmap25d(size: NetworkSize) -> HandPoseNet:
     """2.5D of Table 2, the detection rival: G = heatmaps and depth maps, D = soft-argmax."""
     return HandPoseNet(
         backbone=size.backbone(),
         representation=Deconvolutions(channels=size.channels, features=size.scaled(DECONVOLUTION_FEATURES)),
-        decoder=SoftArgmax(),
+        decoder=SoftArgmax(grid=heatmap_grid(size)),
     )
 
 
@@ -393,6 +401,7 @@ ROWS: dict[str, Row] = {
             table_id="ID-8",
             build=lambda size: refined(size, heatmaps),
             paper=PaperFigures(epe={18: 11.30}, auc=0.957),
+            revision=2,
         ),
         Row(
             name="refine-hd",
@@ -400,6 +409,7 @@ ROWS: dict[str, Row] = {
             table_id="ID-9",
             build=lambda size: refined(size, heatmaps, depth_maps),
             paper=PaperFigures(epe={18: 11.19}, auc=0.958),
+            revision=2,
         ),
         Row(
             name="refine-hdr",
@@ -407,6 +417,7 @@ ROWS: dict[str, Row] = {
             table_id="ID-10",
             build=lambda size: refined(size, refine_maps, heatmaps, depth_maps),
             paper=PaperFigures(epe={18: 10.97}, auc=0.961),
+            revision=2,
         ),
         Row(
             name="refine-hdr-3",
@@ -414,6 +425,7 @@ ROWS: dict[str, Row] = {
             table_id="ID-11",
             build=lambda size: refined(size, refine_maps, heatmaps, depth_maps, stages=3),
             paper=PaperFigures(epe={18: 10.87}, auc=0.961),
+            revision=2,
         ),
         Row(
             name="heatmap25d",
@@ -427,6 +439,7 @@ ROWS: dict[str, Row] = {
                 macs=12.9,
                 head_macs=7.6,
             ),
+            revision=2,
         ),
     )
 }

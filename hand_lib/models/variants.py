@@ -10,13 +10,14 @@ import math
 from functools import partial
 
 from hand_lib.errors import HandLibError
-from hand_lib.models.heatmaps import SoftArgmax
+from hand_lib.models.heatmaps import SharpSoftArgmax, SoftArgmax
 from hand_lib.models.network import HandPoseNet, RefinedHandPoseNet
 from hand_lib.models.rows import (
     ROWS,
     Row,
     depth_maps,
     heatmap25d,
+    heatmap_grid,
     heatmaps,
     level_width,
     maps,
@@ -99,7 +100,14 @@ def multi_head_row(*, heads: int, maps: int) -> Row:
 def heatmap25d_x10(size: NetworkSize) -> HandPoseNet:
     """2.5D with ten times the logits, so heatmaps that start ten times less flat; the depth maps stay as they are."""
     network = heatmap25d(size)
-    network.decoder = SoftArgmax(beta=10.0)
+    network.decoder = SoftArgmax(grid=heatmap_grid(size), beta=10.0)
+    return network
+
+
+def heatmap25d_sharp(size: NetworkSize) -> HandPoseNet:
+    """2.5D whose soft-argmax learns how sharp it is, joint by joint, from ten times the logits on."""
+    network = heatmap25d(size)
+    network.decoder = SharpSoftArgmax(grid=heatmap_grid(size))
     return network
 
 
@@ -150,12 +158,21 @@ VARIANTS: dict[str, Row] = {
             table_id="–",
             build=refine_hdr_through,
             varies="refine-hdr",
+            revision=2,
         ),
         Row(
             name="heatmap25d-x10",
             title="2.5D detection, logits × 10",
             table_id="–",
             build=heatmap25d_x10,
+            varies="heatmap25d",
+            revision=2,
+        ),
+        Row(
+            name="heatmap25d-sharp",
+            title="2.5D detection, sharpness learnt",
+            table_id="–",
+            build=heatmap25d_sharp,
             varies="heatmap25d",
         ),
     )
