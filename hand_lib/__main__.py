@@ -1,4 +1,4 @@
-"""The command line: ``python -m hand_lib models | train | evaluate | results | book``.
+"""The command line: ``python -m hand_lib models | train | pretrain | evaluate | results | book``.
 
 Exit codes: 0; 1 where a chapter or the site failed; 2 for what a person can mend, said in one line; 130 after Ctrl-C,
 143 after SIGTERM, 129 where the terminal was closed (SIGHUP). All that was started ends with the command.
@@ -148,7 +148,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    models = add("models", show_models, "parameters and multiply-adds of each row, beside the paper's")
+    models = add("models", show_models, "parameters and multiply-adds of each row and variant, beside the paper's")
     models.add_argument("--backbone", default="resnet50", help="resnet18 to resnet152 (default: resnet50, as Table 2)")
     models.add_argument("--size", type=int, default=256, metavar="PX", help="side of the picture (default: 256)")
     models.add_argument("--json", action="store_true", help="a list of objects instead of a table")
@@ -160,16 +160,23 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_which(train)
     train.add_argument("--seed", type=int, nargs="+", help="one or more (default: 0)")
     train.add_argument("--backbone", help="resnet18 to resnet152 (default: the profile's)")
-    train.add_argument("--imagenet", action="store_true", help="start the backbone from ImageNet's weights")
+    train.add_argument("--start", help="of the backbone: random, parts or imagenet (default: the profile's)")
     train.add_argument("--budget", type=float, metavar="SECONDS", help="stop cleanly after so long; run again to go on")
     train.add_argument("--results", type=Path, metavar="DIR", help="where to record (default: results/, not for smoke)")
+
+    parts = "train what backbones start from: they name the hand's parts; goes on where it was interrupted"
+    pretrain = add("pretrain", pretrain_backbone, parts)
+    _add_which(pretrain)
+    pretrain.add_argument("--backbone", help="resnet18 to resnet152 (default: the profile's)")
+    pretrain.add_argument("--budget", type=float, metavar="SECONDS", help="stop cleanly after so long")
+    pretrain.add_argument("--ship", action="store_true", help="put the weights and their record into the package")
 
     evaluate = add("evaluate", evaluate_run, "measure a trained row or a checkpoint file on held-out hands")
     evaluate.add_argument("what", metavar="ROW|CHECKPOINT", help="a row that was trained, or a .safetensors file")
     _add_which(evaluate, default=None)
     evaluate.add_argument("--seed", type=int, help="of the row's run (default: 0)")
     evaluate.add_argument("--backbone", help="of the row's run (default: the profile's)")
-    evaluate.add_argument("--imagenet", action="store_true", help="the row's run that started from ImageNet's weights")
+    evaluate.add_argument("--start", help="of the row's run (default: the profile's)")
     evaluate.add_argument("--json", action="store_true", help="all metrics")
 
     results = add("results", show_results, "a table of the recorded runs")
@@ -209,7 +216,7 @@ def _add_which(parser: argparse.ArgumentParser, default: str | None = "quick") -
 
 
 def show_models(args: argparse.Namespace) -> int:
-    """Print Table 2's columns for the rows built so far."""
+    """Print Table 2's columns for every row and variant."""
     from hand_lib.experiments import get_depth
     from hand_lib.models.counting import table
 
@@ -244,22 +251,20 @@ def show_models(args: argparse.Namespace) -> int:
 def train_rows(args: argparse.Namespace) -> int:
     """Train one row after the other, each with every seed."""
     from hand_lib import cache, experiments
-    from hand_lib.models.rows import ROWS
+    from hand_lib.models.variants import rows_and_variants
 
     profile = experiments.get_profile(args.profile)
     if args.missing == bool(args.rows):
-        raise HandLibError(f"name rows to train, or --missing: rows are {', '.join(ROWS)}")
-    if args.budget is not None and not 0 < args.budget < math.inf:
-        raise HandLibError(f"--budget {args.budget:g}: give seconds above 0")
+        raise HandLibError(f"name rows to train, or --missing: rows are {', '.join(rows_and_variants())}")
     first = _is_first_process()
-    deadline = experiments.stop_time(args.budget)
+    deadline = _deadline(args.budget)
     if args.missing:
-        _leave_out(args, ("seed", "backbone", "imagenet"), "--missing asks for the profile's own seeds and start")
+        _leave_out(args, ("seed", "backbone", "start"), "--missing asks for the profile's own seeds and start")
         wanted = experiments.missing(profile, folder=args.results)
     else:
         seeds = [0] if args.seed is None else args.seed
         wanted = list(dict.fromkeys((row, _checked_seed(seed)) for seed in seeds for row in args.rows))
-    which = {"profile": profile, "device": args.device, "backbone": args.backbone, "imagenet": args.imagenet}
+    which = {"profile": profile, "device": args.device, "backbone": args.backbone, "start": args.start}
     for row, seed in wanted:  # all names are checked before the first hour is spent
         experiments.plan(row, seed=seed, **which)
 
@@ -291,6 +296,44 @@ def train_rows(args: argparse.Namespace) -> int:
             line += f"; recorded in {printable(str(experiments.write_record(run.record, args.results, commit=commit)))}"
         print(line, flush=True)
     return 0
+
+
+def pretrain_backbone(args: argparse.Namespace) -> int:
+    """Train the start of a profile's backbones, or find it, and put it into the package if that was asked for."""
+    from hand_lib import experiments
+
+    profile = experiments.get_profile(args.profile)
+    planned = experiments.start_plan(profile, experiments.sized(profile, args.backbone))
+    deadline = _deadline(args.budget)
+    # What cannot be shipped must be known before the training; of the code that is loaded, for it may change meanwhile.
+    commit = experiments.check_recordable() if args.ship else ""
+    try:
+        start = experiments.pretrain(planned, device=args.device, deadline=deadline)
+    except experiments.Unfinished as stopped:
+        return _say_budget(args.budget, str(stopped))
+    learnt, guess = start.record["metrics"], start.record["constant_guess"]
+    line = (
+        f"{planned.title}: names {learnt['foreground_accuracy']:.1%} of the hand's cells right (constant guess "
+        f"{guess['foreground_accuracy']:.1%}), depth off by {learnt['depth_error']:.1f} mm "
+        f"({guess['depth_error']:.1f}), trained in {start.record['seconds']:.0f} s on {start.record['device']}"
+    )
+    if args.ship:
+        other = ["--backbone", args.backbone] if args.backbone else []
+        command = " ".join(["python -m hand_lib pretrain --profile", profile.name, *other, "--ship"])
+        shipped = experiments.ship(start, command=command, commit=commit)
+        line += f"; in the package as {printable(str(shipped))}"
+    elif experiments.find_shipped(planned) is not None:
+        line += "; rows start from the one in the package"
+    print(line, flush=True)
+    return 0
+
+
+def _deadline(budget: float | None) -> float | None:
+    from hand_lib.experiments import stop_time
+
+    if budget is not None and not 0 < budget < math.inf:
+        raise HandLibError(f"--budget {budget:g}: give seconds above 0")
+    return stop_time(budget)
 
 
 def _is_first_process() -> bool:
@@ -331,9 +374,9 @@ def _summary(record: dict[str, Any]) -> str:
 def evaluate_run(args: argparse.Namespace) -> int:
     """Measure a run of the cache, or a checkpoint file."""
     from hand_lib import cache, experiments
-    from hand_lib.models.rows import ROWS
+    from hand_lib.models.variants import rows_and_variants
 
-    if args.what in ROWS:
+    if args.what in rows_and_variants():
         profile, seed = args.profile or "quick", _checked_seed(args.seed or 0)
         planned = experiments.plan(
             args.what,
@@ -341,7 +384,7 @@ def evaluate_run(args: argparse.Namespace) -> int:
             seed=seed,
             device=args.device,
             backbone=args.backbone,
-            imagenet=args.imagenet,
+            start=args.start,
         )
         if (found := experiments.find(planned)) is None:
             again = f"python -m hand_lib train {args.what} --profile {profile} --seed {seed}"
@@ -350,8 +393,8 @@ def evaluate_run(args: argparse.Namespace) -> int:
     else:
         path = Path(args.what)
         if path.suffix != ".safetensors" and not cache.exists(path):
-            raise choose("row, and no file,", args.what, ROWS)
-        _leave_out(args, ("seed", "backbone", "imagenet"), f"{path} says itself what it is")
+            raise choose("row, and no file,", args.what, rows_and_variants())
+        _leave_out(args, ("seed", "backbone", "start"), f"{path} says itself what it is")
     result = experiments.evaluate_checkpoint(path, profile=args.profile, device=args.device)
     if args.json:
         print(json.dumps(result, indent=1))
@@ -379,7 +422,7 @@ def show_results(args: argparse.Namespace) -> int:
         for row, seed in lacking if not args.json else []:
             print(f"python -m hand_lib train {row} --profile {profile.name} --seed {seed}")
         if not lacking and not args.json:
-            print(f"nothing is missing: every row has all seeds of the profile {profile.name}")
+            print(f"nothing is missing: every row and variant has all its seeds in the profile {profile.name}")
         return 0
 
     found = experiments.records(args.profile, folder=args.results)
@@ -393,6 +436,7 @@ def show_results(args: argparse.Namespace) -> int:
         "profile",
         "row",
         "backbone",
+        "start",
         "seed",
         "mean EPE",
         "median",
@@ -411,7 +455,8 @@ def show_results(args: argparse.Namespace) -> int:
             [
                 record["profile"],
                 record["row"] + ("" if current else " *"),
-                record["backbone"] + (", ImageNet" if record["imagenet"] else ""),
+                record["backbone"],
+                record["start"],
                 str(record["seed"]),
                 f"{metrics['epe_mean']:.2f}",
                 f"{metrics['epe_median']:.2f}",

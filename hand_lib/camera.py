@@ -55,7 +55,7 @@ def unproject(uv: Tensor, z: Tensor, K: Tensor) -> Tensor:
     """
     _check_last(uv, "uv", (2,))
     _check_last(K, "K", (3, 3))
-    rays = _apply(_inverse(K), _homogeneous(uv))  # (..., J, 3), each with z = 1
+    rays = _apply(inverse(K), _homogeneous(uv))  # (..., J, 3), each with z = 1
     return z.unsqueeze(-1) * rays
 
 
@@ -263,7 +263,7 @@ def _warp(images: Tensor, A: Tensor, size: int, *, block: int) -> Tensor:
     if block > 1:
         # At the right and bottom edge a block may be cut: ceil_mode averages what there is of it.
         images = F.avg_pool2d(images, block, ceil_mode=True)
-    to_source = _inverse(A)[:, :2]  # (B, 2, 3)
+    to_source = inverse(A)[:, :2]  # (B, 2, 3)
     pixel = torch.arange(size, device=A.device, dtype=A.dtype)
     u, v = pixel.view(1, 1, size, 1), pixel.view(1, size, 1, 1)
     source = to_source[:, None, None, :, 0] * u + to_source[:, None, None, :, 1] * v + to_source[:, None, None, :, 2]
@@ -292,7 +292,7 @@ def _determinant(matrix: Tensor) -> Tensor:
     return matrix[..., 0, 0] * matrix[..., 1, 1] - matrix[..., 0, 1] * matrix[..., 1, 0]
 
 
-def _inverse(matrix: Tensor) -> Tensor:
+def inverse(matrix: Tensor) -> Tensor:
     """Of ``(..., 3, 3)`` with last row (0, 0, 1), in closed form: no rounding by a solver, no wait for a GPU."""
     a, b, c = matrix[..., 0, :].unbind(-1)
     d, e, f = matrix[..., 1, :].unbind(-1)

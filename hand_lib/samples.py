@@ -57,12 +57,13 @@ class Samples:
         return self._map(lambda tensor: tensor.to(device))
 
     def pictures_to(self, device: torch.device | str) -> Samples:
-        """The same samples with their pictures on ``device`` and the rest where it was.
+        """The same samples with their pictures, masks and depth maps on ``device`` and the rest where it was.
 
         Pixels are a GPU's work. What is known of them is a few numbers each: kept on the CPU they can be looked at
         without waiting for the GPU.
         """
-        return replace(self, images=self.images.to(device))
+        pixels = {name: getattr(self, name) for name in ("images", "mask", "depth")}
+        return replace(self, **{name: maps.to(device) for name, maps in pixels.items() if maps is not None})
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Samples:
         present = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -26,6 +26,9 @@ def made_run(row: str | Row, seed: int, epe: float = 20.0, *, profile: str | Pro
     """What a run of this row would measure, see ``RunRecord``, with other fields as in ``changed``."""
     planned = plan(row, profile=profile, seed=seed, device="cpu")
     steps = planned.config.steps
+    decides = copy.deepcopy(planned.decides)
+    if planned.start != "random" and decides["weights"] is None:  # of a start that is not here
+        decides["weights"] = HASH
     record = {
         "format": RECORD_FORMAT,
         "row": planned.row.name,
@@ -33,11 +36,11 @@ def made_run(row: str | Row, seed: int, epe: float = 20.0, *, profile: str | Pro
         "table_id": planned.row.table_id,
         "profile": planned.profile.name,
         "backbone": planned.backbone,
-        "imagenet": False,
+        "start": planned.start,
         "seed": seed,
         "key": planned.key,
         "source": planned.source,
-        "decides": copy.deepcopy(planned.decides),
+        "decides": decides,
         "device": "a processor, 1 thread",
         "processes": 1,
         "libraries": dict.fromkeys(("python", "torch", "numpy", "scipy", "lightning", "safetensors"), "1.0"),
@@ -75,8 +78,10 @@ def changed(record: dict[str, Any], *, revision: int = 1, **changes: Any) -> dic
     """A record of another revision of its row, or with other fields; all that must agree with them is changed alike."""
     record = copy.deepcopy(record) | changes
     decides = record["decides"]
-    for name in ("row", "profile", "imagenet"):
+    for name in ("row", "profile", "start"):
         decides[name] = record[name]
+    decides["weights"] = None if record["start"] == "random" else decides["weights"] or HASH
+    decides["pretraining"] = (decides["pretraining"] or HASH) if record["start"] == "parts" else None
     decides["revision"]["row"] = revision
     decides["network"]["depth"] = int(record["backbone"].removeprefix("resnet"))
     decides["training"]["seed"] = record["seed"]

@@ -1,8 +1,9 @@
 """What a few steps of training give, row by row: the fingerprint that says whether records are still of today's code.
 
-``python tests/outcomes.py ROW …`` prints it for some rows, all without a name, as JSON. ``python tests/outcomes.py
---write`` keeps it in ``outcomes.json``: do so after a change that is meant to change the outcome, when the row's
-``revision`` (or ``planning.TRAINING_REVISION``, where it concerns all rows) has been raised.
+``python tests/outcomes.py NAME …`` prints it for some rows and variants, all without a name, as JSON. With ``--write``
+it is kept in ``outcomes.json``, beside those of the others: do so for a new one, and after a change that is meant to
+change the outcome, when the row's ``revision`` (or ``planning.TRAINING_REVISION``, where it concerns all rows) has been
+raised.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if __name__ == "__main__":
 
 from hand_lib.datasets.augmentation import JAR  # noqa: E402
 from hand_lib.experiments.planning import TRAINING_REVISION  # noqa: E402
-from hand_lib.models.rows import ROWS, NetworkSize  # noqa: E402
+from hand_lib.models.size import NetworkSize  # noqa: E402
+from hand_lib.models.variants import rows_and_variants  # noqa: E402
 from hand_lib.samples import Samples  # noqa: E402
 from hand_lib.training import TrainingConfig, build_seeded, train  # noqa: E402
 
@@ -53,7 +55,7 @@ def smooth_hands(count: int = 16, side: int = 72) -> Samples:
 
 def outcome(name: str) -> dict[str, object]:
     """The row's and the training's revision, the last stage's loss of each step, and what it then says of a picture."""
-    row = ROWS[name]
+    row = rows_and_variants()[name]
     config = TrainingConfig(
         steps=STEPS,
         batch_size=8,
@@ -81,11 +83,12 @@ def outcome(name: str) -> dict[str, object]:
 def main(arguments: list[str]) -> None:
     torch.set_num_threads(1)
     write = "--write" in arguments
-    found = {name: outcome(name) for name in [word for word in arguments if word != "--write"] or ROWS}
-    text = json.dumps(found, indent=1) + "\n"
-    print(text)
+    known = rows_and_variants()
+    found = {name: outcome(name) for name in [word for word in arguments if word != "--write"] or known}
+    print(json.dumps(found, indent=1) + "\n")
     if write:
-        KEPT.write_text(text)
+        found = json.loads(KEPT.read_text()) | found
+        KEPT.write_text(json.dumps({name: found[name] for name in known if name in found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from hand_lib.__main__ import main
 from hand_lib.experiments import PROFILES
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import VARIANTS, rows_and_variants
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,7 +86,7 @@ def refused(capsys, *arguments: str) -> str:
         (["evaluate", "x" * 5000 + ".safetensors"], ["too long"]),
         (["evaluate", "/dev/null"], ["/dev/null"]),
         (["evaluate", "/dev/null", "--seed", "0"], ["/dev/null", "--seed"]),
-        (["evaluate", "a.safetensors", "--backbone", "resnet18", "--imagenet"], ["--backbone and --imagenet"]),
+        (["evaluate", "a.safetensors", "--backbone", "resnet18", "--start", "parts"], ["--backbone and --start"]),
         (["evaluate", "fr", "--profile", "tiny", "--seed", "-5"], ["--seed -5"]),
         (["results", "--results", "no/such/folder"], ["no/such/folder", "no such"]),
         (["results", "--missing", "--results", "no/such/folder"], ["no/such/folder"]),
@@ -250,7 +251,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=3
 BYTES = st.binary(max_size=8).map(lambda content: os.fsdecode(content.replace(b"\0", b"")))  # as the system hands over
 OPTIONS = st.sampled_from(["--profile", "--seed", "--backbone", "--budget", "--results", "--size", "--device"])
 SENSIBLE = st.sampled_from(
-    ["--profile tiny", "--seed 0", "--backbone resnet18", "--device cpu", "--json", "--imagenet"]
+    ["--profile tiny", "--seed 0", "--backbone resnet18", "--device cpu", "--json", "--start random"]
 )
 PIECES = st.one_of(
     (WORDS | TEXT | BYTES).map(lambda word: [word]),
@@ -365,9 +366,9 @@ def test_version_names_the_package_and_torch(capsys):
 def test_models_json_holds_every_row(capsys):
     assert main(["models", "--backbone", "resnet18", "--size", "64", "--json"]) == 0
     lines = json.loads(capsys.readouterr().out)
-    assert [line["row"] for line in lines] == list(ROWS)
+    assert [line["row"] for line in lines] == list(rows_and_variants())
     for line in lines:
-        model = ROWS[line["row"]].build(NetworkSize(depth=18, image_size=64))
+        model = rows_and_variants()[line["row"]].build(NetworkSize(depth=18, image_size=64))
         assert line["params"] == sum(p.numel() for p in model.parameters())
         assert 0 < line["head_params"] < line["params"] and 0 < line["head_macs"] < line["macs"]
         assert line["head_macs_output_grid"] >= line["head_macs"]
@@ -458,6 +459,21 @@ def test_the_budget_stops_inside_and_between_rows_and_is_resumable(capsys, monke
     monkeypatch.undo()
     assert main(command) == 0
     assert sorted(p.name for p in tmp_path.rglob("*.json")) == ["afr-s9.json", "fr-s9.json"]
+
+
+def test_a_variant_is_trained_and_listed_like_a_row(capsys, monkeypatch, tmp_path):
+    monkeypatch.setitem(PROFILES, "tiny", replace(TINY, seeds=(), variant_seeds=(3,)))
+    where = ["--profile", "tiny", "--results", str(tmp_path)]
+    assert main(["train", "heatmap25d-x10", *where, "--seed", "3", "--device", "cpu"]) == 0
+    assert (tmp_path / "tiny" / "heatmap25d-x10-s3.json").exists()
+    assert main(["results", *where]) == 0
+    assert "heatmap25d-x10" in capsys.readouterr().out
+    assert main(["evaluate", "heatmap25d-x10", "--profile", "tiny", "--seed", "3", "--device", "cpu"]) == 0
+    assert "heatmap25d-x10 (resnet18)" in capsys.readouterr().out
+    assert main(["results", "--missing", *where, "--json"]) == 0
+    assert [line["row"] for line in json.loads(capsys.readouterr().out)] == [
+        v for v in VARIANTS if v != "heatmap25d-x10"
+    ]
 
 
 def test_train_missing_does_what_results_missing_lists(capsys, tmp_path):

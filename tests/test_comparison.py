@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_records import made_record
 from scipy import stats
 from tiny import own_folders
 
 from hand_lib import cache, experiments
 from hand_lib.errors import HandLibError
-from hand_lib.experiments import Run, SeedSpread, compare, plan, pool, seed_spread
+from hand_lib.experiments import Run, SeedSpread, compare, compare_recorded, plan, pool, recorded_spread, seed_spread
 from hand_lib.experiments.comparison import OWN_SEEDS, difference_interval
 
 
@@ -191,3 +192,38 @@ def test_runs_that_cannot_be_paired(tmp_path):
         compare(a, made_run(tmp_path / "c", 0, torch.rand(20), shift=1.0))
     with pytest.raises(HandLibError, match="different evaluation images"):
         compare(a, made_run(tmp_path / "d", 0, torch.rand(19)))
+
+
+def recorded(row: str, epe: dict[int, float], **changes) -> list[dict]:
+    return [made_record(row, seed, value, profile="tiny", **changes) for seed, value in epe.items()]
+
+
+def test_records_are_compared_over_the_seeds_that_both_have():
+    a, b = recorded("fr", {3: 21.0, 0: 20.0, 1: 19.5}), recorded("refine-blind", {0: 18.0, 1: 19.0, 2: 17.0})
+    found = compare_recorded(a, b, spread=KNOWN)
+    assert (found.names, found.seeds) == (("fr", "refine-blind"), (0, 1))
+    assert found.per_seed == pytest.approx((2.0, 0.5)) and found.difference == pytest.approx(1.25)
+    half = stats.t.ppf(0.975, KNOWN.freedom) * math.sqrt(2 * KNOWN.variance / 2)  # no hands in it: 2 s² / S alone
+    assert (found.low, found.high) == pytest.approx((1.25 - half, 1.25 + half))
+    with pytest.raises(HandLibError, match="no seed"):
+        compare_recorded(a[:1], b, spread=KNOWN)
+    with pytest.raises(HandLibError, match="different"):
+        compare_recorded(recorded("fr", {0: 20.0}, data_version="older"), b, spread=KNOWN)
+
+
+def test_with_many_seeds_recorded_rows_speak_for_themselves():
+    rng = np.random.default_rng(0)
+    values = rng.normal([[20.0], [19.0]], 0.4, size=(2, OWN_SEEDS))
+    a, b = (recorded(row, dict(enumerate(epe))) for row, epe in zip(("fr", "afr"), values.tolist(), strict=True))
+    found = compare_recorded(a, b, spread=SeedSpread(variance=1e6, freedom=99, rows=9))
+    test = stats.ttest_ind(*values)  # Student's, with the variance pooled over both: the same formula
+    ends = test.confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((ends.low, ends.high))
+
+
+def test_the_recorded_spread_keeps_backbones_and_rows_apart():
+    given = recorded("fr", {0: 20.0, 1: 22.0}) + recorded("afr", {0: 10.0, 1: 14.0, 2: 12.0})
+    given += recorded("fr", {0: 90.0}, backbone="resnet50")
+    spread = recorded_spread(given)
+    assert (spread.rows, spread.freedom) == (2, 3)
+    assert spread.variance == pytest.approx((2.0 + 8.0) / 3)

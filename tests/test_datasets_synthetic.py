@@ -53,8 +53,8 @@ def drawn(monkeypatch):
     return asked
 
 
-def load(count=5, *, size=8, split="training", scene=EASY, seed=0, workers=0):
-    return load_synthetic(split=split, count=count, size=size, scene=scene, seed=seed, workers=workers)
+def load(count=5, *, size=8, split="training", scene=EASY, seed=0, also=(), workers=0):
+    return load_synthetic(split=split, count=count, size=size, scene=scene, seed=seed, also=also, workers=workers)
 
 
 def shards(folder: Path) -> list[Path]:
@@ -223,3 +223,46 @@ def test_a_worker_that_fails_is_one_line(own_cache, monkeypatch):
     with pytest.raises(HandLibError, match="size is -1") as error:
         load(4, size=-1, workers=2)
     assert "\n" not in str(error.value) and shards(own_cache) == []
+
+
+# ------------------------------------------------------------------------------------------------------ mask and depth
+
+
+def test_maps_are_kept_where_they_are_asked_for(own_cache):
+    drawn = render(seed=0, split="training", indices=range(3), size=24, scene=EASY)
+    for also in (("mask",), ("depth", "mask")):
+        found = load(3, size=24, also=also)
+        for field in fields(Samples):
+            wanted = getattr(drawn, field.name) if field.name in (*synthetic.KEPT, *also) else None
+            kept = getattr(found, field.name)
+            assert (kept is None) == (wanted is None) and (kept is None or torch.equal(kept, wanted)), field.name
+
+
+def test_maps_leave_the_ordinary_sets_alone(drawn, own_cache):
+    plain = synthetic.dataset_folder(split="training", size=8, scene=EASY)
+    first = load()
+    before = {path: path.read_bytes() for path in shards(own_cache)}
+    with_maps = load(also=("mask", "depth"))
+    assert {path: path.read_bytes() for path in before} == before and {path.parent for path in before} == {plain}
+    assert len({path.parent for path in shards(own_cache)}) == 2
+    drawn.clear()
+    assert equal(load(), first) and equal(load(also=("depth", "mask")), with_maps) and drawn == []
+
+
+def test_a_shard_that_lacks_a_map_is_rendered_again(drawn, own_cache, capsys):
+    load(), load(also=("mask",))
+    plain, masked = sorted(shards(own_cache), key=lambda path: "mask" in str(path))
+    tensors, _ = synthetic.cache.read_tensors(plain)
+    synthetic.cache.write_tensors(masked, tensors, synthetic._about(masked))
+    assert load(also=("mask",)).mask.shape == (5, 8, 8)
+    assert "holds other images" in capsys.readouterr().err
+
+
+def test_maps_from_other_processes(own_cache):
+    found = load(3, size=24, also=("mask", "depth"), workers=2)
+    assert found.mask.any() and torch.equal(found.depth, load(3, size=24, also=("mask", "depth")).depth)
+
+
+def test_an_unknown_map(own_cache):
+    with pytest.raises(HandLibError, match="unknown map 'normals': choose from depth, mask"):
+        load(also=("normals",))

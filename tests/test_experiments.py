@@ -22,11 +22,12 @@ from hand_lib import cache, evaluation, experiments, training
 from hand_lib.datasets.augmentation import crop, to_xyz
 from hand_lib.errors import HandLibError
 from hand_lib.evaluation import mean_targets, predict
-from hand_lib.experiments import PROFILES, estimates, measuring, plan, planning, run, runs, schema
+from hand_lib.experiments import PROFILES, estimates, measuring, plan, planning, run, runs, schema, sources
 from hand_lib.metrics import summarise
 from hand_lib.models.recipe import PartRate, Recipe
-from hand_lib.models.rows import ROWS, multi_head_row
+from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import VARIANTS, multi_head_row
 from hand_lib.training.config import PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,7 +62,10 @@ def test_the_profiles_are_consistent():
         assert profile.render_size >= profile.network.image_size
         assert profile.training_config(seed=7, precision="32-true").seed == 7
     quick, long, full = PROFILES["quick"], PROFILES["long"], PROFILES["full"]
-    assert long == replace(quick, name="long", title=long.title, steps=4 * quick.steps)  # what differs is the length
+    seeds = {"seeds": long.seeds, "variant_seeds": long.variant_seeds}  # fewer of them
+    assert long == replace(quick, name="long", title=long.title, steps=4 * quick.steps, **seeds)
+    for profile in PROFILES.values():
+        assert set(profile.variant_seeds) <= set(profile.seeds)  # so that each has its row's run to be paired with
     assert (full.training_count, full.evaluation_count) == (41_258, 2_728)  # RHD's
     epochs = full.steps * full.batch_size / full.training_count
     assert epochs == pytest.approx(30, abs=0.01)
@@ -135,7 +139,7 @@ def step(w, g):
 
 
 def test_comments_docstrings_and_layout_do_not_retrain_but_code_does():
-    plain = planning._plain
+    plain = sources._plain
     same = (
         CODE.replace("# a comment", "")
         .replace("What it does.", "Other words.")
@@ -149,12 +153,12 @@ def test_comments_docstrings_and_layout_do_not_retrain_but_code_does():
 
 def test_the_hash_covers_the_network_the_loop_and_the_augmentation(monkeypatch):
     """Change one module's text at a time: those that decide the weights change the hash, others do not."""
-    read = planning._source
-    hash_now = lambda: planning.source_hash.__wrapped__(ROWS["afr"], TINY.network)  # noqa: E731
+    read = sources._source
+    hash_now = lambda: sources.source_hash.__wrapped__(ROWS["afr"], TINY.network)  # noqa: E731
     before = hash_now()
 
     def with_change_in(module):
-        monkeypatch.setattr(planning, "_source", lambda name: read(name) + ("\nCHANGED()\n" if name == module else ""))
+        monkeypatch.setattr(sources, "_source", lambda name: read(name) + ("\nCHANGED()\n" if name == module else ""))
         return hash_now()
 
     decide = ("models.backbone", "models.decoders", "models.network", "models.representations", "training.loop")
@@ -165,10 +169,10 @@ def test_the_hash_covers_the_network_the_loop_and_the_augmentation(monkeypatch):
 
 
 def test_a_new_row_leaves_the_others_alone(monkeypatch):
-    before = planning.source_hash.__wrapped__(ROWS["afr"], TINY.network)
+    before = sources.source_hash.__wrapped__(ROWS["afr"], TINY.network)
     monkeypatch.setitem(ROWS, "new", replace(ROWS["fr"], name="new"))
-    assert planning.source_hash.__wrapped__(ROWS["afr"], TINY.network) == before
-    assert planning.source_hash.__wrapped__(ROWS["fr"], TINY.network) != before
+    assert sources.source_hash.__wrapped__(ROWS["afr"], TINY.network) == before
+    assert sources.source_hash.__wrapped__(ROWS["fr"], TINY.network) != before
 
 
 def test_a_row_of_no_table_is_run_and_kept_under_its_own_name(trainings):
@@ -187,18 +191,18 @@ def test_imagenet_s_weights_start_the_backbone_and_change_the_key(monkeypatch):
         **plan("fr", profile=wide, seed=50, device="cpu").build().backbone.state_dict(),
         "fc.bias": torch.zeros(1),
     }
-    monkeypatch.setattr(planning, "load_imagenet", lambda depth, *, folder: weights)
-    random, given = (plan("afr", profile=wide, device="cpu", imagenet=flag) for flag in (False, True))
+    monkeypatch.setattr(planning, "load_imagenet", lambda depth, *, folder, instead="": weights)
+    random, given = (plan("afr", profile=wide, device="cpu", start=start) for start in ("random", "imagenet"))
     assert given.key != random.key and given.name == "afr-imagenet-s0"
-    start, head = given.start(), random.start()
+    start, head = given.start(), random.begin()
     assert torch.equal(start.backbone.conv1.weight, weights["conv1.weight"])
     assert torch.equal(start.decoder.transform.first.weight, head.decoder.transform.first.weight)
     assert not torch.equal(start.backbone.conv1.weight, head.backbone.conv1.weight)
     with pytest.raises(HandLibError, match="width 64"):
-        plan("afr", profile="tiny", device="cpu", imagenet=True)
+        plan("afr", profile="tiny", device="cpu", start="imagenet")
     # Without a network: the library warns and gives none, and the run is planned, kept and recorded as a random start.
-    monkeypatch.setattr(planning, "load_imagenet", lambda depth, *, folder: None)
-    assert plan("afr", profile=wide, device="cpu", imagenet=True).key == random.key
+    monkeypatch.setattr(planning, "load_imagenet", lambda depth, *, folder, instead="": None)
+    assert plan("afr", profile=wide, device="cpu", start="imagenet").key == random.key
 
 
 def test_a_row_may_bring_the_weights_it_starts_from():
@@ -206,8 +210,8 @@ def test_a_row_may_bring_the_weights_it_starts_from():
     given = {"decoder.transform.last.bias": torch.full((63,), 0.25)}
     begins = lambda weights: plan(  # noqa: E731
         replace(row, recipe=Recipe(start=lambda size: weights)), profile="tiny", device="cpu"
-    ).start()
-    model, random = begins(given), plan(row, profile="tiny", device="cpu").start()
+    ).begin()
+    model, random = begins(given), plan(row, profile="tiny", device="cpu").begin()
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, given.get(name, random.state_dict()[name])), name
     for wrong in ({"nowhere": torch.zeros(1)}, {"decoder.transform.last.bias": torch.zeros(7)}):
@@ -404,9 +408,38 @@ def test_records_come_back_in_the_tables_order(tmp_path):
     lacking = experiments.missing("tiny", folder=tmp_path)
     assert [seed for _, seed in lacking] == sorted(seed for _, seed in lacking)
     # nor does a start from ImageNet's weights
-    experiments.write_record(made_records.made_run("fr", 1, imagenet=True, **shared), tmp_path)
+    experiments.write_record(made_records.made_run("fr", 1, start="imagenet", **shared), tmp_path)
     assert (tmp_path / "tiny" / "fr-imagenet-s1.json").exists() and ("fr", 1) in experiments.missing("tiny", tmp_path)
     assert set(lacking) == {(row, seed) for row in ROWS for seed in (0, 1)} - {("fr", 0), ("afr", 0), ("afr", 1)}
+
+
+def test_variants_are_missing_after_the_rows_with_seeds_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setitem(PROFILES, "tiny", replace(TINY, seeds=(4, 1, 2), variant_seeds=(4, 6)))
+    rows, variants = list(ROWS), list(VARIANTS)
+    in_order = [*((name, 4) for name in (*rows, *variants)), *((row, 1) for row in rows)]
+    in_order += [*((variant, 6) for variant in variants), *((row, 2) for row in rows)]
+    assert experiments.missing("tiny", folder=tmp_path) == in_order
+    experiments.write_record(made_records.made_run("refine-blind", 6, profile="tiny"), tmp_path)
+    experiments.write_record(made_records.made_run("refine-hdr-3", 1, profile="tiny"), tmp_path)
+    for name in (("refine-blind", 6), ("refine-hdr-3", 1)):
+        in_order.remove(name)
+    assert experiments.missing("tiny", folder=tmp_path) == in_order
+    assert [record["row"] for record in experiments.records("tiny", folder=tmp_path)] == [
+        "refine-hdr-3",
+        "refine-blind",
+    ]
+    assert len(experiments.records(row="refine-blind", folder=tmp_path)) == 1
+    monkeypatch.setitem(VARIANTS, "refine-blind", replace(VARIANTS["refine-blind"], revision=2))
+    assert ("refine-blind", 6) in experiments.missing("tiny", folder=tmp_path)
+
+
+def test_a_variant_is_trained_kept_and_measured_by_name():
+    found = tiny("multihead-2x32", seed=61)
+    assert found.model().decoder.heads == 2 and found.record["title"] == VARIANTS["multihead-2x32"].title
+    assert experiments.is_current(found.record)
+    assert not experiments.is_current({**found.record, "row": "multihead-3x21"})  # no name of today
+    measured = experiments.evaluate_checkpoint(found.folder / "model.safetensors", device="cpu")
+    assert measured["row"] == "multihead-2x32" and measured["metrics"] == found.record["metrics"]
 
 
 def test_chapters_do_not_write_results():
@@ -487,7 +520,7 @@ def test_a_start_is_asked_for_once():
     given = lambda size: asked.append(1) or {"decoder.transform.last.bias": torch.rand(63)}  # noqa: E731
     planned = plan(replace(ROWS["afr"], recipe=Recipe(start=given)), profile="tiny", device="cpu")
     digest = planned.decides["start"]
-    begun = planned.start().state_dict()["decoder.transform.last.bias"]
+    begun = planned.begin().state_dict()["decoder.transform.last.bias"]
     assert asked == [1] and digest == cache.digest({"decoder.transform.last.bias": begun})
 
 

@@ -33,24 +33,26 @@ def turned(hand: torch.Tensor, degrees: float, axis: int) -> torch.Tensor:
 # --------------------------------------------------------------------------------------------------------- feature maps
 
 
-def test_a_cell_is_drawn_around_the_pixel_that_it_looks_at():
-    maps = torch.zeros(1, 2, 5)
-    maps[0, 1, 3] = 4.0
+def test_each_pixel_shows_the_cell_that_looks_nearest_to_it():
+    maps = torch.arange(1.0, 11.0).view(1, 2, 5)
     ax = features.map_sheet(torch.rand(3, 32, 80), maps).axes[0]
     overlay = ax.images[1]
-    left, right, bottom, top = overlay.get_extent()
-    row, column = np.unravel_index(overlay.get_array().argmax(), (2, 5))
-    assert (row, column) == (1, 3)
-    # A stride of 16 pixels both ways: cell (1, 3) looks at pixel (u, v) = (48, 16).
-    assert left + (column + 0.5) * (right - left) / 5 == pytest.approx(48)
-    assert top + (row + 0.5) * (bottom - top) / 2 == pytest.approx(16)
-    assert ax.get_xlim() == (-0.5, 79.5) and ax.get_ylim() == (31.5, -0.5)  # the picture's own frame
+    assert overlay.get_extent() == [-0.5, 79.5, 31.5, -0.5]  # the picture's own frame, and all of it
+    assert ax.get_xlim() == (-0.5, 79.5) and ax.get_ylim() == (31.5, -0.5)
+    shown = overlay.get_array()
+    # A stride of 16 pixels both ways: cell (1, 3) looks at pixel (u, v) = (48, 16), the last column at u = 64.
+    for v in range(32):
+        for u in range(80):
+            # Of two that are as near, the later one.
+            row = max(range(2), key=lambda i: (-abs(16 * i - v), i))
+            column = max(range(5), key=lambda i: (-abs(16 * i - u), i))
+            assert shown[v, u] == pytest.approx(float(maps[0, row, column]) / 10)
 
 
 def test_where_a_map_is_zero_the_picture_shows_through():
     maps = torch.tensor([[[0.0, 1.0], [2.0, 4.0]]])
     overlay = features.map_sheet(torch.rand(3, 8, 8), maps).axes[0].images[1]
-    alpha = np.asarray(overlay.get_alpha())
+    alpha = np.asarray(overlay.get_alpha())[::4, ::4]  # a pixel of each cell
     assert alpha[0, 0] == 0
     np.testing.assert_allclose(alpha / alpha.max(), maps[0].numpy() / 4)
 

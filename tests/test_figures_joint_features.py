@@ -31,11 +31,11 @@ def test_a_cell_lies_around_the_pixel_that_it_looks_at():
     figure = slider(maps, columns=2)
     corners = [(image.x + 0.5, image.y + 0.5) for image in figure.layout.images]  # each tile's first pixel's centre
     across, down = corners[2]
-    for u, v in ((48, 16), (41, 9), (55, 23)):
+    for u, v in ((48, 16), (41, 9), (55, 31)):  # the last cells reach to the picture's edge
         assert sheet_value(figure, across + u, down + v) == 1.0
-    for u, v in ((39, 16), (57, 16), (48, 7)):
+    for u, v in ((39, 16), (57, 16), (48, 7), (79, 31)):
         assert sheet_value(figure, across + u, down + v) == 0
-    assert sheet_value(figure, across + 76, down + 16) is None  # the last half cell of the picture belongs to none
+    assert sheet_value(figure, across + 80, down + 16) is None  # between the tiles
     across, down = corners[0]
     assert sheet_value(figure, across + 64, down + 0, position=1) == 1.0  # bright is the map's own largest value
 

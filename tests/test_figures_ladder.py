@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from made_records import made_record
 
 from hand_lib.experiments import PROFILES, Comparison, SeedSpread, pool
 from hand_lib.figures import ladder
@@ -15,6 +16,7 @@ from hand_lib.figures.tables import together
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import rows_and_variants
 from hand_lib.skeleton import TIPS
 
 KNOWN = SeedSpread(variance=1.0, freedom=30, rows=6)
@@ -52,9 +54,10 @@ def run_of(row: str, seed: int, epe: float):
 
 
 def test_every_row_has_a_short_title_of_its_own():
-    titles = [ladder.title(row) for row in ROWS]
-    assert len(set(titles)) == len(ROWS) and set(ladder.TITLES) == {"constant", *ROWS}
-    assert ladder.title("maps-shared-narrow") == "maps-shared-narrow"
+    names = rows_and_variants()
+    titles = [ladder.title(name) for name in names]
+    assert len(set(titles)) == len(names) and set(ladder.TITLES) == {"constant", *names}
+    assert ladder.title("multihead-3x21") == "multihead-3x21"
 
 
 def test_rows_stand_in_the_order_given_under_the_constant_beside_the_paper():
@@ -76,7 +79,7 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
     def record(profile: str, row: str, epe: float, **changes):
         made = run_of(row, 0, epe).record | {
             "profile": profile,
-            "imagenet": False,
+            "start": "random",
             "device": f"device of {profile}",
             "decides": {"network": asdict(PROFILES[profile].network)},
         }
@@ -85,7 +88,7 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
     kept = {
         "full": [
             record("full", "fr", 12.0),
-            record("full", "fr", 1.0, imagenet=True),
+            record("full", "fr", 1.0, start="imagenet"),
             record("full", "fr", 2.0, old=True),
             record("full", "afr", 11.0),
             record("full", "afr", 3.0, decides={"network": {"depth": 50}}),
@@ -104,14 +107,14 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
 def test_lengths_are_compared_over_the_seeds_that_all_have(monkeypatch):
     def record(profile: str, row: str, seed: int, epe: float, **changes):
         decides = {"network": asdict(PROFILES[profile].network)}
-        return run_of(row, seed, epe).record | {"imagenet": False, "decides": decides} | changes
+        return run_of(row, seed, epe).record | {"start": "random", "decides": decides} | changes
 
     kept = {
         "quick": [record("quick", "fr", 0, 24.0), record("quick", "fr", 1, 26.0), record("quick", "afr", 0, 23.0)],
         "long": [
             record("long", "fr", 0, 19.0),
             record("long", "afr", 0, 18.0),
-            record("long", "afr", 0, 1.0, imagenet=True),
+            record("long", "afr", 0, 1.0, start="imagenet"),
             record("long", "maps", 0, 17.0),
         ],
     }
@@ -188,3 +191,29 @@ def test_costs_are_the_counted_ones_and_the_papers_stand_where_it_prints_them():
         "–",
     )
     assert rows[1][-1] == "5.4 M, 0.2 G"
+
+
+def test_recorded_pairs_are_shown_profile_by_profile(monkeypatch):
+    def kept(profile):
+        epe = {
+            "quick": {"refine-hdr": 20.0, "refine-blind": 22.0, "multihead": 22.02},
+            "long": {"refine-hdr": 18.0, "refine-blind": 19.0},
+        }.get(profile, {})
+        seeds = range(6 if profile == "quick" else 1)  # with one, nothing is known of the spread
+        return [made_record(row, s, v + 0.1 * (-1) ** s, profile=profile) for row, v in epe.items() for s in seeds]
+
+    monkeypatch.setattr(ladder, "records", kept)
+    pairs = [("refine-hdr", "refine-blind"), ("refine-blind", "multihead"), ("maps", "fr")]
+    found = ladder.recorded_comparisons(pairs)
+    assert [(profile, [c.verdict for c in found[profile]]) for profile in found] == [
+        ("quick", ["better", "equal"]),
+        ("long", ["not resolved"]),
+    ]
+    table = ladder.recorded_differences_table(found)
+    assert [(line[1], line[2], line[4]) for line in table.rows] == [
+        ("quick", "-2.00", "6"),
+        ("quick", "-0.02", "6"),
+        ("long", "-1.00", "1"),
+    ]
+    assert table.rows[2][3] == "–"
+    assert ladder.recorded_comparisons([("maps", "fr")]) == {} and ladder.recorded_differences_table({}) is None

@@ -12,8 +12,9 @@ from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.network import RefinedHandPoseNet
 from hand_lib.models.refinement import DepthMaps, Heatmaps, RefineMaps, SplatDepthMaps
 from hand_lib.models.representations import FeatureMaps, GlobalAverage, JointMaps, JointPooled
-from hand_lib.models.rows import HEADS, MAPS, ROWS, hidden_width, level, multi_head, multi_head_row
+from hand_lib.models.rows import HEADS, MAPS, ROWS, hidden_width, level, multi_head
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import rows_and_variants
 
 COMPOSITIONS = {
     "fr": (FeatureMaps, HandDecoder),
@@ -121,18 +122,6 @@ def test_the_multi_head_row_has_eight_heads_of_eight_maps_and_can_have_others():
         assert net(torch.rand(2, 3, 64, 64)).shape == (2, 21, 3)
 
 
-def test_a_sweeps_row_is_the_multi_head_row_but_for_heads_and_maps():
-    size = NetworkSize(width=8, image_size=64)
-    same, row = multi_head_row(heads=HEADS, maps=MAPS).build(size), ROWS["multihead"].build(size)
-    assert {k: v.shape for k, v in same.state_dict().items()} == {k: v.shape for k, v in row.state_dict().items()}
-    other = multi_head_row(heads=2, maps=5)
-    assert other.name == "multihead-2x5" and other.name not in ROWS
-    net = other.build(size)
-    assert net.decoder.heads == 2 and net.representation.project.conv.out_channels == 21 * 10
-    with pytest.raises(HandLibError, match="at least one head"):
-        multi_head_row(heads=0, maps=5)
-
-
 def test_a_hidden_width_solves_for_its_parameters():
     for parameters, features, outputs, times in ((3_000_000, 512, 3, 1), (3_000_000, 512, 3, 21), (90_000, 70, 63, 1)):
         hidden = hidden_width(parameters, features=features, outputs=outputs, count=times)
@@ -171,10 +160,10 @@ def test_impossible_sizes_are_refused_in_one_line(argument):
 
 
 @pytest.mark.parametrize("depth", [18, 50])
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", rows_and_variants())
 def test_no_network_has_a_strided_pointwise_convolution_that_thin(row, depth):
     """On processors without AVX-512 torch writes past its memory in one of fewer than 8 channels."""
-    net = ROWS[row].build(NetworkSize(depth=depth, width=MIN_WIDTH, image_size=64, final_stride=2))
+    net = rows_and_variants()[row].build(NetworkSize(depth=depth, width=MIN_WIDTH, image_size=64, final_stride=2))
     strided = [
         m for m in net.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (1, 1) and m.stride > (1, 1)
     ]

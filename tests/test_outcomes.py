@@ -1,4 +1,5 @@
-"""Records are believed while the outcome of a training is what it was: held here by a few steps of every row.
+"""Records are believed while the outcome of a training is what it was: held here by a few steps of every row
+and every variant.
 
 The same fingerprint on every processor: once as this one is, once with the instructions of a plainer one, where torch
 and oneDNN can be told so.
@@ -17,12 +18,12 @@ import pytest
 
 from hand_lib.datasets import augmentation
 from hand_lib.models import backbone
-from hand_lib.models.rows import ROWS
+from hand_lib.models.variants import rows_and_variants
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = json.loads(outcomes.KEPT.read_text())
 ADVICE = (
-    "what training gives {row} has changed. If it was meant to, raise its `revision` in hand_lib/models/rows.py (or "
+    "what training gives {row} has changed. If it was meant to, raise its `revision` in hand_lib/models (or "
     "TRAINING_REVISION in hand_lib/experiments/planning.py), then run `python tests/outcomes.py --write`"
 )
 
@@ -36,14 +37,14 @@ def same(found: dict, kept: dict, *, losses: float = 1e-3, says: float = 2e-2) -
     )
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", rows_and_variants())
 def test_the_outcome_is_that_of_the_records(row):
-    assert row in KEPT, f"{row} is new: run `python tests/outcomes.py --write`"
+    assert row in KEPT, f"{row} is new: run `python tests/outcomes.py --write {row}`"
     assert same(outcomes.outcome(row), KEPT[row]), ADVICE.format(row=row)
 
 
 def test_no_outcome_of_a_row_that_is_gone():
-    assert set(KEPT) == set(ROWS)
+    assert set(KEPT) == set(rows_and_variants())
 
 
 def _rate(patch):

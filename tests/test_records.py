@@ -122,7 +122,7 @@ WRONG = [
     ("table_id", "a\tb"),
     ("backbone", "resnet²"),
     ("backbone", "vgg16"),
-    ("imagenet", 0),
+    ("start", 0),
     ("source", "short"),
     ("date", "yesterday"),
     ("date", "2026-13-41T00:00:00+00:00"),

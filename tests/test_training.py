@@ -128,6 +128,35 @@ def test_the_parts_of_several_processes_are_the_whole_batch():
         Batches(samples, CONFIG, rank=0, world=3)
 
 
+def test_an_objective_gives_targets_and_losses(tmp_path):
+    """Of what is asked the loop knows nothing: here, the mean colour of the crop, from one stage."""
+
+    class Colour(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+
+        def stages(self, images):
+            return self.conv(images).mean(dim=(2, 3))[None]
+
+    def mean_colour(samples, crops):
+        assert len(samples) == len(crops)
+        return crops.images.mean(dim=(2, 3))
+
+    squares = training.Objective(
+        targets=mean_colour, losses=lambda stages, targets: (stages - targets).square().mean(dim=(1, 2))
+    )
+    images, targets = Batches(random_samples(32), CONFIG, squares)(3)
+    torch.testing.assert_close(targets, images.mean(dim=(2, 3)))
+    assert torch.equal(images, Batches(random_samples(32), CONFIG)(3)[0])
+    config = replace(CONFIG, steps=40, learning_rate=0.05, precision="32-true")
+    model = training.build_seeded(Colour, 0)
+    done = train(
+        model, random_samples(32), config=config, folder=tmp_path, objective=squares, device="cpu", progress_bar=False
+    )
+    assert done.finished and done.losses[-1] < 0.5 * done.losses[0]
+
+
 def test_generators_differ_by_every_counter():
     draws = {
         torch.rand(1, generator=generator_for(*c)).item() for c in [("a", 0, 1), ("a", 1, 0), ("b", 0, 1), ("a", 0)]

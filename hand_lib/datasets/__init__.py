@@ -1,5 +1,6 @@
 """Annotated hands: every dataset as :class:`hand_lib.samples.Samples`, and the crops that networks are trained on.
 
 :mod:`~hand_lib.datasets.synthetic` renders its samples here, so nothing needs to be downloaded;
-:mod:`~hand_lib.datasets.augmentation` turns samples of any dataset into crops of right hands with training targets.
+:mod:`~hand_lib.datasets.augmentation` turns samples of any dataset into crops of right hands with training targets;
+:mod:`~hand_lib.datasets.part_maps` reads the renderer's masks and depth maps at the cells of such crops.
 """

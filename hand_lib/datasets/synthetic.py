@@ -16,6 +16,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -29,12 +30,22 @@ from hand_lib.synthetic import DATA_VERSION, SPLITS, WIDE, SceneConfig, render
 
 SHARD = 128  # images a file
 
-# What a network is trained and measured on. Mask and depth are for figures, which call `synthetic.render` themselves.
-KEPT = tuple(field.name for field in fields(Samples) if field.name not in ("mask", "depth"))
+# Kept where they are asked for: five bytes a pixel, beside the picture's three.
+MAPS = ("mask", "depth")
+
+# What a row is trained and measured on. Figures that show a mask call `synthetic.render` themselves.
+KEPT = tuple(field.name for field in fields(Samples) if field.name not in MAPS)
 
 
 def load_synthetic(
-    *, split: str, count: int, size: int, scene: SceneConfig = WIDE, seed: int = 0, workers: int | None = None
+    *,
+    split: str,
+    count: int,
+    size: int,
+    scene: SceneConfig = WIDE,
+    seed: int = 0,
+    also: Collection[str] = (),
+    workers: int | None = None,
 ) -> Samples:
     """The first ``count`` synthetic hands of a split, rendered once and then read from the cache.
 
@@ -45,45 +56,51 @@ def load_synthetic(
         size: their width and height in pixels.
         scene: what is in the pictures.
         seed: of the whole dataset. Sample ``i`` of a seed is always the same.
+        also: "mask", "depth" or both; kept in a folder of their own, the pictures with them.
         workers: rendering processes, each with one thread. None takes the GPU if there is one, else a process a core.
             0 renders in this process.
 
     Returns:
-        Samples on the CPU, ``mask`` and ``depth`` None, ``box`` kept.
+        Samples on the CPU; ``mask`` and ``depth`` are None where they were not asked for.
 
     Raises:
-        HandLibError: an unknown split; the cache folder cannot be written; the disk is full.
+        HandLibError: an unknown split; a map that is neither mask nor depth; the cache folder cannot be written; the
+            disk is full.
     """
     if split not in SPLITS:
         raise choose("split", split, SPLITS)
     if count < 1:
         raise HandLibError(f"count {count} is no number of images: ask for at least 1")
-    folder = dataset_folder(split=split, size=size, scene=scene, seed=seed)
+    for name in also:
+        if name not in MAPS:
+            raise choose("map", name, MAPS)
+    also = tuple(name for name in MAPS if name in also)
+    folder = dataset_folder(split=split, size=size, scene=scene, seed=seed, also=also)
     spans = [(start, min(start + SHARD, count)) for start in range(0, count, SHARD)]
     job = {"split": split, "size": size, "scene": scene, "seed": seed}
 
-    shards = {span: _read_shard(folder, span, size) for span in spans}
+    shards = {span: _read_shard(folder, span, size, also) for span in spans}
     if any(shard is None for shard in shards.values()):
         with cache.lock(folder, waiting_for=f"rendering {split} hands"):
             cache.remove_leftovers(folder)
             # Another process may have rendered them meanwhile.
-            shards = {span: shard or _read_shard(folder, span, size) for span, shard in shards.items()}
+            shards = {span: shard or _read_shard(folder, span, size, also) for span, shard in shards.items()}
             missing = [span for span, shard in shards.items() if shard is None]
             if missing:
-                _render_shards(folder, missing, job, workers)
+                _render_shards(folder, missing, job, also, workers)
         for span in missing:
-            shards[span] = _read_shard(folder, span, size)
+            shards[span] = _read_shard(folder, span, size, also)
             if shards[span] is None:
                 path = _shard_path(folder, span)
                 raise HandLibError(f"cannot read {path} right after writing it: is the disk sound?")
     return Samples.concat([shards[span] for span in spans])
 
 
-def dataset_folder(*, split: str, size: int, scene: SceneConfig, seed: int = 0) -> Path:
-    """Where a dataset's shards are kept; the name holds a hash of all that decides their pixels."""
+def dataset_folder(*, split: str, size: int, scene: SceneConfig, seed: int = 0, also: Sequence[str] = ()) -> Path:
+    """Where a dataset's shards are kept; the name holds a hash of all that decides their pixels, and the maps."""
     decides = {"version": DATA_VERSION, "split": split, "size": size, "seed": seed, "scene": asdict(scene)}
     key = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()[:12]
-    return cache.cache_dir() / "synthetic" / f"{split}-{size}px-s{seed}-{key}"
+    return cache.cache_dir() / "synthetic" / "-".join([split, f"{size}px", f"s{seed}", *also, key])
 
 
 def _shard_path(folder: Path, span: tuple[int, int]) -> Path:
@@ -95,8 +112,9 @@ def _about(path: Path) -> dict[str, str]:
     return {"dataset": path.parent.name, "images": path.stem}
 
 
-def _layout(count: int, size: int) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
+def _layout(count: int, size: int, also: Sequence[str]) -> dict[str, tuple[torch.dtype, tuple[int, ...]]]:
     """Type and shape of each tensor in a shard of so many images of this side, see :class:`Samples`."""
+    maps = {"mask": (torch.uint8, (count, size, size)), "depth": (torch.float32, (count, size, size))}
     return {
         "images": (torch.uint8, (count, 3, size, size)),
         "uv": (torch.float32, (count, NUM_JOINTS, 2)),
@@ -105,10 +123,11 @@ def _layout(count: int, size: int) -> dict[str, tuple[torch.dtype, tuple[int, ..
         "K": (torch.float32, (count, 3, 3)),
         "right": (torch.bool, (count,)),
         "box": (torch.float32, (count, 4)),
+        **{name: maps[name] for name in also},
     }
 
 
-def _read_shard(folder: Path, span: tuple[int, int], size: int) -> Samples | None:
+def _read_shard(folder: Path, span: tuple[int, int], size: int, also: Sequence[str]) -> Samples | None:
     """Read images ``span[0]`` to ``span[1]``, from their own file or the start of the whole shard's; None if missing.
 
     A damaged file is deleted with a message, and counts as missing. One that may not be read is an error.
@@ -121,7 +140,7 @@ def _read_shard(folder: Path, span: tuple[int, int], size: int) -> Samples | Non
             tensors, metadata = cache.read_tensors(path)
             first, last = map(int, path.stem.split("-"))
             layout = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
-            if metadata != _about(path) or layout != _layout(last - first, size):
+            if metadata != _about(path) or layout != _layout(last - first, size, also):
                 raise cache.Damaged(f"cannot read {path}: it holds other images")
             return Samples(**tensors)[: stop - start]
         except cache.Damaged as error:
@@ -131,17 +150,21 @@ def _read_shard(folder: Path, span: tuple[int, int], size: int) -> Samples | Non
     return None
 
 
-def _render_shard(folder: Path, span: tuple[int, int], job: dict, device: str, rendered) -> None:
+def _render_shard(
+    folder: Path, span: tuple[int, int], job: dict, also: Sequence[str], device: str, rendered: Callable[[int], object]
+) -> None:
     """Render one shard and write it; then calls ``rendered(number of images)``."""
     indices = list(range(*span))
     with torch.inference_mode():
         samples = render(indices=indices, device=device, **job).to("cpu")
     path = _shard_path(folder, span)
-    cache.write_tensors(path, {name: getattr(samples, name) for name in KEPT}, _about(path))
+    cache.write_tensors(path, {name: getattr(samples, name) for name in (*KEPT, *also)}, _about(path))
     rendered(len(indices))
 
 
-def _render_shards(folder: Path, spans: list[tuple[int, int]], job: dict, workers: int | None) -> None:
+def _render_shards(
+    folder: Path, spans: list[tuple[int, int]], job: dict, also: Sequence[str], workers: int | None
+) -> None:
     """Render the missing shards, on the GPU, in this process or in several, with one progress bar on stderr."""
     from tqdm import tqdm
 
@@ -153,9 +176,9 @@ def _render_shards(folder: Path, spans: list[tuple[int, int]], job: dict, worker
     with tqdm(total=total, desc=title, unit="img", smoothing=0.1, dynamic_ncols=True) as bar:
         if on_gpu or workers <= 1:
             for span in spans:
-                _render_shard(folder, span, job, "cuda" if on_gpu else "cpu", bar.update)
+                _render_shard(folder, span, job, also, "cuda" if on_gpu else "cpu", bar.update)
         else:
-            _render_in_processes(folder, spans, job, workers, bar.update)
+            _render_in_processes(folder, spans, job, also, workers, bar.update)
 
 
 def _free_cores() -> int:
@@ -163,7 +186,14 @@ def _free_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _render_in_processes(folder: Path, spans: list[tuple[int, int]], job: dict, workers: int, rendered) -> None:
+def _render_in_processes(
+    folder: Path,
+    spans: list[tuple[int, int]],
+    job: dict,
+    also: Sequence[str],
+    workers: int,
+    rendered: Callable[[int], object],
+) -> None:
     """Render shards in ``workers`` fresh interpreters, each with one thread, handing out one shard at a time.
 
     Plain interpreters rather than multiprocessing: nothing of the caller's main module runs again in them, so this
@@ -174,7 +204,7 @@ def _render_in_processes(folder: Path, spans: list[tuple[int, int]], job: dict, 
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     package_root = str(Path(__file__).resolve().parents[2])
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
-    header = pickle.dumps((folder, job))
+    header = pickle.dumps((folder, job, also))
     tasks: queue.SimpleQueue[tuple[int, int]] = queue.SimpleQueue()
     for span in spans:
         tasks.put(span)
@@ -226,11 +256,15 @@ def serve_shards() -> None:
     torch.set_num_threads(1)
     stream, report = sys.stdin.buffer, sys.stdout
     sys.stdout = sys.stderr  # nothing but reports may go to the pipe
-    folder, job = pickle.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    folder, job, also = pickle.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+
+    def done(number: int) -> None:
+        print(number, file=report, flush=True)
+
     try:
         for line in stream:
             start, stop = map(int, line.split())
-            _render_shard(folder, (start, stop), job, "cpu", lambda number: print(number, file=report, flush=True))
+            _render_shard(folder, (start, stop), job, also, "cpu", done)
             print("done", file=report, flush=True)
     except HandLibError as error:
         print(error, file=report, flush=True)

@@ -25,7 +25,7 @@ from scipy import stats
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.kept import Run
 from hand_lib.experiments.profiles import PROFILES
-from hand_lib.experiments.recording import is_current, records
+from hand_lib.experiments.recording import is_current, record_path, records
 
 MARGIN = 0.25  # mm; two rows that surely lie nearer together than this are called equal
 MOST_SEEDS = 1000  # beyond which no number of seeds is named
@@ -72,18 +72,37 @@ def seed_spread(runs: Iterable[Run]) -> SeedSpread:
         runs: of one profile; a run that is recorded too counts once.
     """
     runs = list(runs)
-    by_row: dict[tuple, dict[int, float]] = {}
+    known: list[dict[str, Any]] = []
     for name in sorted({run.plan.profile.name for run in runs} & PROFILES.keys()):
-        for record in filter(is_current, records(name)):
-            by_row.setdefault(_row_of(record["decides"]), {})[record["seed"]] = record["metrics"]["epe_mean"]
+        known += filter(is_current, records(name))
+    by_row = _by_row(known)
     for run in runs:
         by_row.setdefault(_row_of(run.plan.decides), {})[run.plan.config.seed] = run.errors.mean().item()
     return pool(list(by_seed.values()) for by_seed in by_row.values())
 
 
-def _row_of(decides: Mapping[str, Any]) -> tuple[str, str, bool, str]:
+def recorded_spread(recorded: Iterable[Mapping[str, Any]]) -> SeedSpread:
+    """The spread between seeds in records of one profile."""
+    return pool(list(by_seed.values()) for by_seed in _by_row(recorded).values())
+
+
+def _by_row(recorded: Iterable[Mapping[str, Any]]) -> dict[tuple, dict[int, float]]:
+    """The mean EPE of each row's records, by seed."""
+    by_row: dict[tuple, dict[int, float]] = {}
+    for record in recorded:
+        by_row.setdefault(_row_of(record["decides"]), {})[record["seed"]] = record["metrics"]["epe_mean"]
+    return by_row
+
+
+def _row_of(decides: Mapping[str, Any]) -> tuple[str, str, str, str | None, str]:
     """What makes two runs of a profile trainings of the same row."""
-    return decides["row"], str(decides["network"]), decides["imagenet"], decides["training"]["precision"]
+    return (
+        decides["row"],
+        str(decides["network"]),
+        decides["start"],
+        decides["weights"],
+        decides["training"]["precision"],
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +211,54 @@ def compare(
         seeds=tuple(seeds),
         images=by_seed.shape[1],
         names=tuple(_name(runs) for runs in (a, b)),
+    )
+
+
+def compare_recorded(
+    recorded_a: Iterable[Mapping[str, Any]],
+    recorded_b: Iterable[Mapping[str, Any]],
+    *,
+    spread: SeedSpread,
+    confidence: float = 0.95,
+    margin: float = MARGIN,
+) -> Comparison:
+    """Compare two rows by their records, over the seeds that both have.
+
+    A record holds no error of single hands, so the interval is over seeds alone: what it says holds for the hands of
+    the evaluation set. The part that other hands would add is small beside that of other seeds.
+
+    Args:
+        recorded_a, recorded_b: records of one profile, each of one row, one a seed.
+        spread: between seeds, for fewer than :data:`OWN_SEEDS` of them; see :func:`recorded_spread`.
+        confidence: level of the interval.
+        margin: mm within which two rows are called equal.
+
+    Raises:
+        HandLibError: no seed is recorded of both; the pictures they were measured on differ.
+    """
+    a, b = ({record["seed"]: record for record in recorded} for recorded in (recorded_a, recorded_b))
+    seeds = sorted(a.keys() & b.keys())
+    if not seeds:
+        raise HandLibError(f"no seed is recorded of both: got seeds {sorted(a)} and {sorted(b)}")
+    if any(a[seed]["decides"]["data"] != b[seed]["decides"]["data"] for seed in seeds):
+        raise HandLibError("these runs were measured on different evaluation images")
+    epe = [[of[seed]["metrics"]["epe_mean"] for seed in seeds] for of in (a, b)]
+    if len(seeds) >= OWN_SEEDS:
+        spread = pool(epe)
+    by_seed = np.subtract(*epe)
+    difference, low, high, image_error = difference_interval(by_seed[:, None], spread, confidence)
+    return Comparison(
+        difference=difference,
+        low=low,
+        high=high,
+        confidence=confidence,
+        margin=margin,
+        spread=spread,
+        image_error=image_error,
+        per_seed=tuple(by_seed.tolist()),
+        seeds=tuple(seeds),
+        images=a[seeds[0]]["evaluation_images"],
+        names=tuple(record_path(of[seeds[0]]).stem.rpartition("-s")[0] for of in (a, b)),
     )
 
 

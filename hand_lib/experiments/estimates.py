@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import torch
+from torch import nn
 
 from hand_lib import cache, training
 from hand_lib.errors import HandLibError
@@ -16,6 +17,7 @@ from hand_lib.experiments.provenance import device_name
 from hand_lib.experiments.recording import read_run, records
 from hand_lib.models.rows import Row
 from hand_lib.samples import Samples
+from hand_lib.training import JOINTS, Objective, TrainingConfig
 
 
 def estimate(
@@ -46,7 +48,7 @@ def expected_time(plans: Sequence[Plan], device: str | None) -> str:
         return "no time, found in the cache"
     where = training.choose_device(device)
     name = device_name(where)
-    seconds = _recorded_seconds(left[0], name) or _measured_seconds(left[0], where)
+    seconds = _recorded_seconds(left[0], name) or _measured(left[0], where)
     kind = {"cpu": "this CPU", "cuda": "this GPU", "mps": "this GPU"}[where.type]
     said = f"about {say_duration(seconds * len(left))} on {kind} ({name})"
     if len(plans) == 1:
@@ -84,9 +86,30 @@ def _recorded_seconds(planned: Plan, device: str) -> float | None:
     return statistics.median(like) * planned.config.steps if like else None
 
 
-def _measured_seconds(planned: Plan, device: torch.device, steps: int = 4) -> float:
-    """The time of a few steps on noise, warmed up by one."""
-    size, batch = planned.profile.render_size, planned.config.batch_size
+def _measured(planned: Plan, device: torch.device) -> float:
+    return measured_seconds(planned.build(), planned.config, planned.profile.render_size, device)
+
+
+def measured_seconds(
+    model: nn.Module,
+    config: TrainingConfig,
+    render_size: int,
+    device: torch.device,
+    *,
+    objective: Objective = JOINTS,
+    steps: int = 4,
+) -> float:
+    """The time of a training, from a few steps on noise, warmed up by one.
+
+    Args:
+        model: trained in passing.
+        config: how.
+        render_size: side of the pictures, in pixels.
+        device: where.
+        objective: what for.
+        steps: how many are timed.
+    """
+    size, batch = render_size, config.batch_size
     corner = torch.tensor([0.0, 0.0, size - 1, size - 1])
     xyz = torch.rand(batch, 21, 3) * 100 + torch.tensor([-50.0, -50.0, 500.0])
     K = torch.tensor([[2.0 * size, 0, size / 2], [0, 2.0 * size, size / 2], [0, 0, 1]])
@@ -98,13 +121,15 @@ def _measured_seconds(planned: Plan, device: torch.device, steps: int = 4) -> fl
         K=K.expand(batch, 3, 3).contiguous(),
         right=torch.ones(batch, dtype=torch.bool),
         box=corner.expand(batch, 4).contiguous(),
+        mask=torch.randint(0, 34, (batch, size, size), dtype=torch.uint8),
+        depth=torch.full((batch, size, size), 500.0),
     )
-    batches = training.Batches(noise.pictures_to(device), planned.config)
-    fabric = training.make_fabric(device, planned.config.precision)
-    network, stepper, _ = training.set_up(fabric, planned.build(), planned.config)
+    batches = training.Batches(noise.pictures_to(device), config, objective)
+    fabric = training.make_fabric(device, config.precision)
+    network, stepper, _ = training.set_up(fabric, model, config)
     began = 0.0
     for step in range(steps + 1):
         if step == 1:
             began = training.now(device)
-        training.training_step(fabric, network, stepper, *batches(step))
-    return (training.now(device) - began) / steps * planned.config.steps
+        training.training_step(fabric, network, stepper, *batches(step), objective)
+    return (training.now(device) - began) / steps * config.steps

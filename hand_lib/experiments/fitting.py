@@ -45,7 +45,7 @@ def fit(
     def validate(model: nn.Module) -> float:
         return predict(model, few, image_size=config.image_size, device=fabric.device).errors.mean().item()
 
-    model = planned.start()
+    model = planned.begin()
     done = training.train(
         model,
         training_set,
@@ -59,7 +59,12 @@ def fit(
         deadline=deadline,
         progress_bar=progress,
     )
-    if not done.finished:
-        where = f"{planned.title}: stopped at step {done.step} of {config.steps}; the same command goes on from there"
-        raise Unfinished(where) if done.stopped_by == "budget" else Stopped(where, signal.Signals[done.stopped_by])
+    check_finished(done, planned.title, config)
     return model, done
+
+
+def check_finished(done: training.Progress, title: str, config: training.TrainingConfig) -> None:
+    """Raise Unfinished, or Stopped where a signal came, if a training has not come to its end."""
+    if not done.finished:
+        where = f"{title}: stopped at step {done.step} of {config.steps}; the same command goes on from there"
+        raise Unfinished(where) if done.stopped_by == "budget" else Stopped(where, signal.Signals[done.stopped_by])

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from hand_lib.evaluation import Predictions, mean_targets, predict, predict_constant
-from hand_lib.experiments.planning import Plan, evaluation_hash
+from hand_lib.experiments.planning import Plan
 from hand_lib.experiments.profiles import Profile, datasets
+from hand_lib.experiments.sources import evaluation_hash
 
 CONSTANT_FROM = 2048  # training hands that the constant prediction is the mean of, at most
 

@@ -10,14 +10,50 @@ from hand_lib.datasets.synthetic import load_synthetic
 from hand_lib.errors import choose
 from hand_lib.models.backbone import LAYOUTS
 from hand_lib.models.recipe import NOTHING_MORE, Recipe
-from hand_lib.models.rows import ROWS, Row
+from hand_lib.models.rows import Row
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import rows_and_variants
 from hand_lib.samples import Samples
 from hand_lib.synthetic import EASY, WIDE, SceneConfig
 from hand_lib.training import TrainingConfig
 
 DATA_SEED = 0  # of the rendered hands; a run's own seed is that of its weights, order and augmentation
+START_DATA_SEED = 1  # of those that a backbone learns from before any row: other people, other pictures
 BACKBONES = {f"resnet{depth}": depth for depth in LAYOUTS}
+
+# Where a backbone's weights may come from, and in words.
+STARTS = {
+    "random": "random weights",
+    "parts": "weights that name the hand's parts",
+    "imagenet": "ImageNet's weights",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """How a backbone learns to name the hand's parts and their depth, before any row asks it for joints.
+
+    Attributes:
+        training_count, evaluation_count: rendered hands, with masks and depth maps.
+        render_size: side of the rendered pictures, in pixels.
+        scene: what is in the pictures.
+        augmentation: of the training crops.
+        steps, batch_size: of the training.
+        learning_rate: at step 0; a cosine takes it to 0.
+        data_seed: of the rendered hands, not :data:`DATA_SEED`, so that no picture of a row's is among them.
+        seed: of the weights, the order of the data and the augmentation.
+    """
+
+    training_count: int
+    evaluation_count: int
+    render_size: int
+    scene: SceneConfig
+    augmentation: Augmentation
+    steps: int
+    batch_size: int
+    learning_rate: float = 1e-3
+    data_seed: int = START_DATA_SEED
+    seed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +69,11 @@ class Profile:
             has real pixels round the hand.
         scene: what is in the pictures.
         augmentation: of the training crops.
-        steps, batch_size: of the training.
-        seeds: those that a full set of records has, in order of importance.
+        steps, batch_size, learning_rate: of the training.
+        start: where the backbone's weights come from, one of :data:`STARTS`.
+        pretraining: how those that name the hand's parts are made; None for a profile that has none to offer.
+        seeds: those that a full set of records has of every row, in order of importance.
+        variant_seeds: the same of every variant of a row.
         precision: "32-true" or "bf16-mixed" on every machine, so that records of different machines stand in one
             table; None takes what the device is faster in, and records then say which it was.
     """
@@ -49,7 +88,11 @@ class Profile:
     augmentation: Augmentation
     steps: int
     batch_size: int
+    learning_rate: float = 3e-4
+    start: str = "random"
+    pretraining: Pretraining | None = None
     seeds: tuple[int, ...] = (0,)
+    variant_seeds: tuple[int, ...] = ()
     precision: str | None = None
 
     def training_config(self, *, seed: int, precision: str, recipe: Recipe = NOTHING_MORE) -> TrainingConfig:
@@ -67,6 +110,7 @@ class Profile:
             batch_size=self.batch_size,
             image_size=self.network.image_size,
             augmentation=self.augmentation,
+            learning_rate=self.learning_rate,
             precision=self.precision or precision,
             seed=seed,
         )
@@ -76,10 +120,22 @@ RHD_TRAINING, RHD_EVALUATION = 41_258, 2_728  # images in RHD, whose sizes the l
 PAPER_EPOCHS, PAPER_BATCH = 30, 64  # JAR, section 3.2
 PAPER_STEPS = PAPER_EPOCHS * RHD_TRAINING // PAPER_BATCH
 
+# One network and one start for all that runs on a CPU, so that one file of weights serves them.
+SMALL = NetworkSize(depth=18, width=16, image_size=64, stem_stride=2, final_stride=1)
+SMALL_PRETRAINING = Pretraining(
+    training_count=8192,
+    evaluation_count=1024,
+    render_size=80,
+    scene=EASY,
+    augmentation=GENTLE,
+    steps=4000,
+    batch_size=32,
+)
+
 QUICK = Profile(
     name="quick",
     title="small networks, small pictures, palms in view: the coarse trends, within minutes on a CPU",
-    network=NetworkSize(depth=18, width=32, image_size=64, final_stride=1),
+    network=SMALL,
     training_count=8192,
     evaluation_count=1024,
     render_size=80,
@@ -87,7 +143,21 @@ QUICK = Profile(
     augmentation=GENTLE,
     steps=800,
     batch_size=32,
-    seeds=(0, 1),
+    learning_rate=1e-3,
+    start="parts",
+    pretraining=SMALL_PRETRAINING,
+    seeds=(0, 1, 2, 3, 4, 5, 6, 7),
+    variant_seeds=(0, 1, 2, 3, 4),
+)
+
+LARGE_PRETRAINING = Pretraining(
+    training_count=RHD_TRAINING,
+    evaluation_count=RHD_EVALUATION,
+    render_size=160,
+    scene=WIDE,
+    augmentation=JAR,
+    steps=PAPER_STEPS,
+    batch_size=PAPER_BATCH,
 )
 
 PROFILES: dict[str, Profile] = {
@@ -96,7 +166,7 @@ PROFILES: dict[str, Profile] = {
         Profile(
             name="smoke",
             title="does everything, learns nothing: its numbers are not results",
-            network=NetworkSize(depth=18, width=16, image_size=64, final_stride=1),
+            network=SMALL,
             training_count=512,
             evaluation_count=128,
             render_size=64,
@@ -104,6 +174,9 @@ PROFILES: dict[str, Profile] = {
             augmentation=GENTLE,
             steps=40,
             batch_size=16,
+            learning_rate=1e-3,
+            start="parts",
+            pretraining=SMALL_PRETRAINING,
             precision="32-true",
         ),
         QUICK,
@@ -112,6 +185,8 @@ PROFILES: dict[str, Profile] = {
             name="long",
             title="quick with four times the steps: nearer to the end of learning, within hours on a CPU",
             steps=4 * QUICK.steps,
+            seeds=(0, 1, 2),
+            variant_seeds=(0,),
         ),
         Profile(
             name="full",
@@ -124,12 +199,15 @@ PROFILES: dict[str, Profile] = {
             augmentation=JAR,
             steps=PAPER_STEPS,
             batch_size=PAPER_BATCH,
+            start="parts",
+            pretraining=LARGE_PRETRAINING,
             seeds=(0, 1, 2),
+            variant_seeds=(0,),
             precision="bf16-mixed",
         ),
         Profile(
             name="paper",
-            title="the paper's protocol on synthetic hands: 256 px, published backbones, 30 epochs; takes --imagenet",
+            title="the paper's protocol on synthetic hands: 256 px, published backbones, 30 epochs, from ImageNet",
             network=NetworkSize(depth=18, width=64, image_size=256, final_stride=2),
             training_count=RHD_TRAINING,
             evaluation_count=RHD_EVALUATION,
@@ -138,6 +216,8 @@ PROFILES: dict[str, Profile] = {
             augmentation=JAR,
             steps=PAPER_STEPS,
             batch_size=PAPER_BATCH,
+            start="imagenet",
+            pretraining=replace(LARGE_PRETRAINING, render_size=320),
             seeds=(0, 1, 2),
             precision="bf16-mixed",
         ),
@@ -155,12 +235,13 @@ def get_profile(profile: str | Profile) -> Profile:
 
 
 def get_row(row: str | Row) -> Row:
-    """The row of this name, or the row itself. Raises HandLibError that names the choices."""
+    """The row or variant of this name, or the row itself. Raises HandLibError that names the choices."""
     if isinstance(row, Row):
         return row
-    if row not in ROWS:
-        raise choose("row", row, ROWS)
-    return ROWS[row]
+    known = rows_and_variants()
+    if row not in known:
+        raise choose("row", row, known)
+    return known[row]
 
 
 def get_depth(backbone: str) -> int:
@@ -168,6 +249,11 @@ def get_depth(backbone: str) -> int:
     if backbone not in BACKBONES:
         raise choose("backbone", backbone, BACKBONES)
     return BACKBONES[backbone]
+
+
+def sized(profile: Profile, backbone: str | None) -> NetworkSize:
+    """The profile's network, or the same with another backbone. Raises HandLibError that names the choices."""
+    return profile.network if backbone is None else replace(profile.network, depth=get_depth(backbone))
 
 
 def datasets(profile: str | Profile) -> tuple[Samples, Samples]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from hand_lib.errors import HandLibError
 from hand_lib.experiments.planning import Plan, run_name
 from hand_lib.experiments.profiles import BACKBONES, PROFILES, Profile, get_profile, get_row
 from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
-from hand_lib.experiments.schema import RECORD_FORMAT, RecordedRun, RunRecord, seal, validate
+from hand_lib.experiments.schema import RECORD_FORMAT, Record, RecordedRun, RunRecord, seal, validate
+from hand_lib.experiments.starts import find_shipped
 from hand_lib.models.counting import count as count_model
 from hand_lib.models.rows import ROWS
+from hand_lib.models.variants import VARIANTS, rows_and_variants
 from hand_lib.synthetic import DATA_VERSION
 
 NOT_OF_RUNS = "benchmarks"  # a folder in results/ with records of another kind
@@ -47,7 +50,7 @@ def make_record(
         "table_id": planned.row.table_id,
         "profile": planned.profile.name,
         "backbone": planned.backbone,
-        "imagenet": planned.imagenet,
+        "start": planned.start,
         "seed": planned.config.seed,
         "key": planned.key,
         "source": planned.source,
@@ -87,8 +90,8 @@ def check_recordable() -> str:
 
 
 def record_path(record: dict[str, Any], folder: Path | None = None) -> Path:
-    """Where a record is kept: ``results/<profile>/<row>[-backbone][-imagenet]-s<seed>.json``."""
-    name = run_name(record["row"], record["profile"], record["backbone"], record["imagenet"], record["seed"])
+    """Where a record is kept: ``results/<profile>/<row>[-backbone][-start]-s<seed>.json``."""
+    name = run_name(record["row"], record["profile"], record["backbone"], record["start"], record["seed"])
     return (folder or cache.results_dir()) / record["profile"] / f"{name}.json"
 
 
@@ -109,10 +112,14 @@ def write_record(record: dict[str, Any], folder: Path | None = None, *, commit: 
     """
     path = record_path(validate(record, RunRecord), folder)
     if not _is_recorded(record, path):
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        recorded = seal({**record, "commit": commit or check_recordable(), "date": now})
-        cache.write_json(path, validate(recorded, RecordedRun))
+        cache.write_json(path, recorded(record, RecordedRun, commit or check_recordable()))
     return path
+
+
+def recorded(record: dict[str, Any], model: type[Record], commit: str, **said: str) -> dict[str, Any]:
+    """A record as it is committed: with its commit, today's date and whatever else is said, sealed and checked."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return validate(seal({**record, **said, "commit": commit, "date": now}), model)
 
 
 def _is_recorded(record: dict[str, Any], path: Path) -> bool:
@@ -155,7 +162,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def records(profile: str | None = None, row: str | None = None, folder: Path | None = None) -> list[dict[str, Any]]:
-    """The recorded runs, by profile, row (in the tables' order), backbone and seed.
+    """The recorded runs, by profile, row (in the tables' order, variants last), backbone and seed.
 
     Args:
         profile, row: only these; None for all.
@@ -171,16 +178,16 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
     paths = _record_files(folder or cache.results_dir())
     found = [read_record(path) for path in paths if profile in (None, path.parent.name)]
     found = [record for record in found if row in (None, record["row"])]
-    order = {name: i for i, name in enumerate(ROWS)}
+    order = {name: i for i, name in enumerate(rows_and_variants())}
     profiles = {name: i for i, name in enumerate(PROFILES)}
     return sorted(
         found,
         key=lambda r: (
             profiles.get(r["profile"], 99),
-            order.get(r["row"], 99),
+            order.get(r["row"], len(order)),
             r["row"],
             int(r["backbone"].removeprefix("resnet")),
-            r["imagenet"],
+            r["start"],
             r["seed"],
         ),
     )
@@ -201,15 +208,23 @@ def _record_files(folder: Path) -> list[Path]:
 
 
 def missing(profile: str | Profile, folder: Path | None = None) -> list[tuple[str, int]]:
-    """The (row, seed) pairs of which a profile has no current record, the first seed of all rows first."""
+    """The (row, seed) pairs of which a profile has no current record.
+
+    Every row with the profile's ``seeds`` and every variant with its ``variant_seeds``: the first seed of all rows,
+    the first of all variants, the second of all rows, and so on.
+    """
     profile = get_profile(profile)
     backbone = f"resnet{profile.network.depth}"
     have = {
         (r["row"], r["seed"])
         for r in records(profile.name, folder=folder)
-        if r["backbone"] == backbone and not r["imagenet"] and is_current(r)
+        if (r["backbone"], r["start"]) == (backbone, profile.start) and is_current(r)
     }
-    return [(row, seed) for seed in profile.seeds for row in ROWS if (row, seed) not in have]
+    wanted = []
+    for seed, variant_seed in zip_longest(profile.seeds, profile.variant_seeds):
+        wanted += [(row, seed) for row in ROWS if seed is not None]
+        wanted += [(variant, variant_seed) for variant in VARIANTS if variant_seed is not None]
+    return [run for run in wanted if run not in have]
 
 
 def is_current(record: dict[str, Any]) -> bool:
@@ -222,14 +237,22 @@ def is_current(record: dict[str, Any]) -> bool:
 
 def today(record: dict[str, Any]) -> dict[str, Any] | None:
     """What would decide a record's run if it were planned today; None where there is no such row or profile now."""
-    row, profile, depth = ROWS.get(record["row"]), PROFILES.get(record["profile"]), BACKBONES.get(record["backbone"])
+    row = rows_and_variants().get(record["row"])
+    profile, depth = PROFILES.get(record["profile"]), BACKBONES.get(record["backbone"])
     if row is None or profile is None or depth is None:
         return None
     precision = record["decides"].get("training", {}).get("precision", "")
-    return Plan(
+    planned = Plan(
         row=row,
         profile=profile,
         network=replace(profile.network, depth=depth),
         config=profile.training_config(seed=record["seed"], precision=precision, recipe=row.recipe),
-        imagenet=record["imagenet"],
-    ).decides
+        start=record["start"],
+    )
+    if planned.start == "parts" and profile.pretraining is None:
+        return None
+    # What a start was made of must be today's. Which weights came out, of a start that is not in the package, the
+    # record alone knows: another machine's differ in their last bits.
+    shipped = None if planned.pretraining is None else find_shipped(planned.pretraining)
+    weights = record["decides"].get("weights") if shipped is None else shipped.record["weights_digest"]
+    return planned.decides_from(weights)

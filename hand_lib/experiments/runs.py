@@ -21,9 +21,11 @@ from hand_lib.experiments.estimates import expected_time
 from hand_lib.experiments.fitting import fit
 from hand_lib.experiments.kept import Run, keep, keep_weights, read_kept, remove_checkpoint
 from hand_lib.experiments.measuring import measured
-from hand_lib.experiments.planning import Plan, evaluation_hash, plan
+from hand_lib.experiments.planning import Plan, plan
+from hand_lib.experiments.pretraining import pretrain
 from hand_lib.experiments.profiles import Profile, datasets
 from hand_lib.experiments.recording import make_record
+from hand_lib.experiments.sources import evaluation_hash
 from hand_lib.models.rows import Row
 
 if TYPE_CHECKING:
@@ -38,21 +40,22 @@ def run(
     device: str | None = None,
     progress: bool = True,
     backbone: str | None = None,
-    imagenet: bool = False,
+    start: str | None = None,
     deadline: float | None = None,
     wait: bool = True,
 ) -> Run:
     """The run of a row: from the cache, or trained now. Two processes that ask for the same run train it once.
 
     Args:
-        row: name of the row, see ``ROWS`` in :mod:`hand_lib.models.rows`; or a row that is in no table, such as
-            :func:`~hand_lib.models.rows.multi_head_row` makes.
+        row: name of the row, see :mod:`hand_lib.models.rows`, or of a variant, see :mod:`hand_lib.models.variants`; or
+            a row that has neither's name, such as :func:`~hand_lib.models.variants.multi_head_row` makes.
         profile: "smoke", "quick", "long", "full" or "paper".
         seed: of the weights, the order of the data and the augmentation.
         device: "cpu", "cuda", …; None takes the GPU if there is one.
         progress: say what is done, how long it should take, and show the steps, on stderr.
         backbone: "resnet18" to "resnet152" instead of the profile's own.
-        imagenet: start the backbone from ImageNet's weights.
+        start: "random", "parts" or "imagenet" instead of the profile's own. A backbone that names parts is trained
+            first, where neither the package nor the cache has it.
         deadline: ``time.monotonic()`` after which to stop with a checkpoint.
         wait: wait for another process that is training the same run. Those that ``torchrun`` has started always wait:
             they train one run together and must not part ways.
@@ -63,7 +66,13 @@ def run(
         Unfinished: the deadline came first.
         Stopped: Ctrl-C or another signal, after the checkpoint was saved; the same call goes on from there.
     """
-    planned = plan(row, profile=profile, seed=seed, device=device, backbone=backbone, imagenet=imagenet)
+    which = {"profile": profile, "seed": seed, "device": device, "backbone": backbone, "start": start}
+    planned = plan(row, **which)
+    if planned.lacks_start:
+        if progress:
+            print(f"{planned.title}: what it starts from is not here and is trained first", file=sys.stderr, flush=True)
+        pretrain(planned.pretraining, device=device, deadline=deadline, progress=progress)
+        planned = plan(row, **which)
     ours = training.processes()
     if ours.rank > 0:  # the first process keeps the lock for all
         return _run_together(planned, device, deadline)

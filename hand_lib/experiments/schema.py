@@ -1,9 +1,9 @@
 """What a record of a run must be: its fields, their ranges, and how they hang together.
 
 A record passes through here when it is written and whenever it is read, so nothing that reads records has to doubt
-them. A :class:`RunRecord` says what a run measured, and lies beside the run's weights in the cache; a
-:class:`RecordedRun` says also when it was recorded and from which commit, and lies under ``results/``. Both end in a
-checksum of all the rest (:func:`seal`), so that a digit changed by hand or by a bad disk is noticed.
+them. Each is a :class:`Record`. A :class:`RunRecord` says what a run measured, and lies beside the run's weights in the
+cache; a :class:`RecordedRun` says also when it was recorded and from which commit, and lies under ``results/``. Both
+end in a checksum of all the rest (:func:`seal`), so that a digit changed by hand or by a bad disk is noticed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -23,7 +23,7 @@ from hand_lib.skeleton import NUM_JOINTS
 from hand_lib.strict import Count, Hash, Millimetres, Name, Positive, Seconds, Seed, Share, Strict, Text, check
 from hand_lib.training.checkpoints import CurvePoint, in_order
 
-RECORD_FORMAT = 2
+RECORD_FORMAT = 3
 
 
 def _a_date(text: str) -> str:
@@ -40,6 +40,7 @@ def possible_network(size: Network) -> Network:
     return size
 
 
+StartName = Literal["random", "parts", "imagenet"]
 Scalar = bool | int | float | str | None
 Small = dict[str, Scalar | list[Scalar]]
 Setting = Scalar | list[Scalar | Small] | Small
@@ -58,7 +59,7 @@ class Network(Strict):
     depth: Positive
     width: Positive
     image_size: Positive
-    stem_stride: Positive = 4  # the first records lack it
+    stem_stride: Positive
     final_stride: Positive
 
 
@@ -93,18 +94,31 @@ class Revision(Strict):
 class Decides(Strict):
     """What decided a run's outcome, see :attr:`hand_lib.experiments.planning.Plan.decides`.
 
-    The first records have a ``source`` here, and neither ``revision`` nor ``start``.
+    Attributes:
+        start: where the backbone's weights came from.
+        pretraining: of a start from "parts", the hash of what decided it.
+        weights: the digest of the weights that the backbone started from; None where they were random.
+        given: the digest of those that the row itself brought.
     """
 
     row: Name
-    revision: Revision | None = None
+    revision: Revision
     profile: Name
     network: Annotated[Network, AfterValidator(possible_network)]
-    imagenet: bool
+    start: StartName
+    pretraining: Hash | None
+    weights: Hash | None
+    given: Hash | None
     training: Training
-    start: Hash | None = None
     data: Data
-    source: Hash | None = None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Decides:
+        if (self.weights is None) != (self.start == "random"):
+            raise ValueError(f"weights is {self.weights!r}, but start is {self.start!r}")
+        if (self.pretraining is None) != (self.start != "parts"):
+            raise ValueError(f"pretraining is {self.pretraining!r}, but start is {self.start!r}")
+        return self
 
 
 class Metrics(Strict):
@@ -151,13 +165,28 @@ class Libraries(Strict):
     safetensors: Text
 
 
-class RunRecord(Strict):
+class Record(Strict):
+    """What every record of a training has, whatever was trained.
+
+    Attributes:
+        KIND, FORMAT: what it is a record of, and in which format; not fields.
+        key: the hash of ``decides`` and ``source``, which the outcome is kept under.
+        source: hash of the code that trained it.
+        sha256: of all the rest of this record, see :func:`seal`.
+    """
+
+    KIND: ClassVar[str]
+    FORMAT: ClassVar[int]
+    key: Hash
+    source: Hash
+    sha256: Hash
+
+
+class RunRecord(Record):
     """What a run was, how and on what it was trained, and what came out.
 
     Attributes:
-        row, title, table_id, profile, backbone, imagenet, seed: what was trained.
-        key: the hash of ``decides`` and ``source``, which the run is kept under.
-        source: hash of the code that trained it.
+        row, title, table_id, profile, backbone, start, seed: what was trained, and where its backbone started from.
         decides: what decided the outcome; of the code its revisions.
         device, processes, libraries: what it was trained on, and with.
         data_version, split, evaluation_images, training_images: the hands.
@@ -170,8 +199,10 @@ class RunRecord(Strict):
         evaluation_source: hash of the code that measured.
         curve: the validations while it was trained.
         checkpoint_sha256: of the file of the trained weights.
-        sha256: of all the rest of this record, see :func:`seal`.
     """
+
+    KIND: ClassVar[str] = "a run"
+    FORMAT: ClassVar[int] = RECORD_FORMAT
 
     format: Literal[RECORD_FORMAT]
     row: Name
@@ -179,10 +210,8 @@ class RunRecord(Strict):
     table_id: Text
     profile: Name
     backbone: Annotated[str, Field(pattern=r"^resnet[0-9]{2,3}$")]
-    imagenet: bool
+    start: StartName
     seed: Seed
-    key: Hash
-    source: Hash
     decides: Decides
     device: Text
     processes: Positive
@@ -205,12 +234,11 @@ class RunRecord(Strict):
     evaluation_source: Hash
     curve: Annotated[list[CurvePoint], Field(min_length=1, max_length=10_000)]
     checkpoint_sha256: Hash
-    sha256: Hash
 
     @model_validator(mode="after")
     def _agree(self) -> RunRecord:
         decides, training, data = self.decides, self.decides.training, self.decides.data
-        for name in ("row", "profile", "imagenet"):
+        for name in ("row", "profile", "start"):
             _same(name, getattr(self, name), getattr(decides, name), f"decides.{name}")
         _same("seed", self.seed, training.seed, "decides.training.seed")
         _same("steps", self.steps, training.steps, "decides.training.steps")
@@ -229,12 +257,12 @@ class RunRecord(Strict):
         return self
 
 
-class RecordedRun(RunRecord):
-    """A run as it is committed.
+class Recorded(Strict):
+    """When something was recorded, and from what.
 
     Attributes:
-        commit: of the package when the run was recorded, without uncommitted changes; "unknown" outside git.
-        date: when it was recorded, UTC.
+        commit: of the package at that time, without uncommitted changes; "unknown" outside git.
+        date: UTC.
     """
 
     commit: Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64}|unknown)$")]
@@ -243,13 +271,17 @@ class RecordedRun(RunRecord):
     ]
 
 
+class RecordedRun(RunRecord, Recorded):
+    """A run as it is committed: a :class:`RunRecord` that says also when it was recorded, and from which commit."""
+
+
 def digest(content: object) -> str:
     """The sha256 of plain JSON, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def run_key(decides: Mapping[str, Any], source: str) -> str:
-    """The hash that a run is kept under."""
+    """The hash that an outcome is kept under."""
     return digest({**decides, "source": source})
 
 
@@ -259,19 +291,19 @@ def seal(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, "sha256": digest(content)}
 
 
-def validate(content: object, model: type[RunRecord]) -> dict[str, Any]:
+def validate(content: object, model: type[Record]) -> dict[str, Any]:
     """The content of a record, which has passed all checks; a plain dict, for its many readers.
 
     Raises:
         HandLibError: names the first field that is wrong, and its value.
     """
     form = content.get("format") if isinstance(content, dict) else None
-    if form != RECORD_FORMAT or isinstance(form, bool | float):
+    if form != model.FORMAT or isinstance(form, bool | float):
         if isinstance(form, int) and not isinstance(form, bool):
-            age = "an older" if form < RECORD_FORMAT else "a newer"
-            ours = f"this one reads format {RECORD_FORMAT}"
+            age = "an older" if form < model.FORMAT else "a newer"
+            ours = f"this one reads format {model.FORMAT}"
             raise HandLibError(f"it is of format {form}, of {age} version of hand_lib; {ours}: move it away")
-        raise HandLibError(f"it is no record of a run in format {RECORD_FORMAT}")
+        raise HandLibError(f"it is no record of {model.KIND} in format {model.FORMAT}")
     check(model, content)
     if content["key"] != run_key(content["decides"], content["source"]):
         raise HandLibError("key is not the hash of decides and source: something in them was changed")

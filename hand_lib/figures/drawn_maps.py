@@ -1,4 +1,4 @@
-"""Maps that are drawn from coordinates, or read as coordinates: their first and last cells are the picture's edges."""
+"""Maps that are drawn from coordinates, or read as coordinates: of either sign."""
 
 from __future__ import annotations
 
@@ -8,18 +8,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from hand_lib.figures.features import overlay_sheet
-
-
-def cell_extent(cells: tuple[int, int], pixels: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of a map whose first and last cells' centres lie on the first and last pixels'.
-
-    Args:
-        cells: (h, w) of the map.
-        pixels: (H, W) of the picture.
-    """
-    down, across = ((size - 1) / max(count - 1, 1) for size, count in zip(pixels, cells, strict=True))
-    height, width = pixels
-    return -across / 2, width - 1 + across / 2, height - 1 + down / 2, -down / 2
 
 
 def drawn_sheet(
@@ -33,9 +21,7 @@ def drawn_sheet(
 ) -> Figure:
     """Maps of either sign, each laid over its picture: clear is zero, orange positive, purple negative.
 
-    Unlike the features of :func:`hand_lib.figures.features.map_sheet`, whose cells lie on multiples of the stride,
-    these maps reach from the first pixel's centre to the last one's, as those of
-    :mod:`hand_lib.models.refinement` and :mod:`hand_lib.models.heatmaps` do.
+    The cells lie as those of :func:`hand_lib.figures.features.map_sheet` do: each pixel shows the nearest one.
 
     Args:
         images: ``(3, H, W)``, one picture under all the maps, or ``(N, 3, H, W)``, one a map.
@@ -51,7 +37,6 @@ def drawn_sheet(
     return overlay_sheet(
         images,
         maps,
-        extent=cell_extent(tuple(maps.shape[-2:]), tuple(images.shape[-2:])),
         cmap="PuOr_r",
         vmin=-1.0,
         opacity=0.75,

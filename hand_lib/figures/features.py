@@ -32,9 +32,9 @@ def map_sheet(
 ) -> Figure:
     """Feature maps, each laid over its picture, cell by cell: clear is nothing, bright is the map's own largest value.
 
-    The cells are drawn where they look, with the centre of cell i of a map of stride s on pixel s·i (see
-    :class:`hand_lib.models.backbone.ResNet`). So the first row and column of cells reach beyond the picture, and the
-    last half cell of the picture belongs to none.
+    The cells are drawn where they look: cell i of a map of stride s stands at pixel s·i (see
+    :mod:`hand_lib.models.grid`), and each pixel shows the cell that stands nearest to it. So the first row and column
+    are half as wide as the others, and the last ones half as wide again.
 
     Args:
         images: ``(3, H, W)``, one picture under all the maps, or ``(N, 3, H, W)``, one a map.
@@ -47,14 +47,9 @@ def map_sheet(
     Returns:
         The figure.
     """
-    height_px, width_px = images.shape[-2:]
-    rows_of_cells, columns_of_cells = maps.shape[-2:]
-    down, across = height_px / rows_of_cells, width_px / columns_of_cells
-    extent = (-across / 2, (columns_of_cells - 0.5) * across, (rows_of_cells - 0.5) * down, -down / 2)
     return overlay_sheet(
         images,
         maps.clamp(min=0),
-        extent=extent,
         cmap="inferno",
         vmin=-0.3,
         opacity=0.7,
@@ -66,11 +61,25 @@ def map_sheet(
     )
 
 
+def cell_edges(cells: int, pixels: int) -> list[float]:
+    """Where one cell ends and the next one begins along one side of a picture, from the picture's edge to its edge.
+
+    Cell i stands at pixel i · pixels / cells; halfway between two cells the nearer one changes.
+
+    Args:
+        cells: of the map along this side.
+        pixels: of the picture along this side, whose outer edges are −0.5 and pixels − 0.5.
+
+    Returns:
+        ``cells + 1`` places in pixels.
+    """
+    return [-0.5, *((i + 0.5) * pixels / cells for i in range(cells - 1)), pixels - 0.5]
+
+
 def overlay_sheet(
     images: Tensor,
     maps: Tensor,
     *,
-    extent: tuple[float, float, float, float],
     cmap: str,
     vmin: float,
     opacity: float,
@@ -82,13 +91,11 @@ def overlay_sheet(
 ) -> Figure:
     """Maps over grey pictures, each in parts of its own largest absolute value: the nearer to zero, the clearer.
 
-    What :func:`map_sheet` and :func:`hand_lib.figures.drawn_maps.drawn_sheet` share; they differ in where cells lie and
-    in their colours.
+    What :func:`map_sheet` and :func:`hand_lib.figures.drawn_maps.drawn_sheet` share; they differ in their colours.
 
     Args:
         images: ``(3, H, W)``, one picture under all the maps, or ``(N, 3, H, W)``, one a map.
         maps: ``(N, h, w)``.
-        extent: left, right, bottom and top of the maps, in pixels of the picture.
         cmap: matplotlib's name of the colours from ``vmin`` to 1.
         vmin: lower end of the colours.
         opacity: of a map's largest value.
@@ -106,6 +113,10 @@ def overlay_sheet(
     height_px, width_px = pictures.shape[-2:]
     columns = min(columns, count)
     rows = -(-count // columns)
+    cell_of_row, cell_of_column = (
+        np.searchsorted(cell_edges(cells, pixels)[1:-1], np.arange(pixels), side="right")
+        for cells, pixels in zip(maps.shape[-2:], (height_px, width_px), strict=True)
+    )
     caption = 0.2 if titles is not None else 0.03
     figure, axes = panels(rows, columns, width=width, height=rows * (width / columns * height_px / width_px + caption))
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
@@ -117,7 +128,8 @@ def overlay_sheet(
         show_image(ax, grey, cmap="gray", vmin=0.0, vmax=float(grey.max().clamp_min(1e-6)))
         share = maps[i].detach().cpu().float().numpy()
         share = share / max(float(np.abs(share).max()), 1e-12)
-        ax.imshow(share, cmap=cmap, vmin=vmin, vmax=1.0, extent=extent, alpha=opacity * np.abs(share))
+        share = share[cell_of_row][:, cell_of_column]
+        ax.imshow(share, cmap=cmap, vmin=vmin, vmax=1.0, alpha=opacity * np.abs(share))
         if points is not None:
             ax.scatter(
                 *points[i].detach().cpu().tolist(), s=26, c="white", edgecolors="black", linewidths=1.0, zorder=3

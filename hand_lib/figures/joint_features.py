@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from hand_lib.figures.features import cell_edges
 from hand_lib.figures.sliders import data_uri, slider_figure
 from hand_lib.figures.style import panels
 from hand_lib.skeleton import FINGERS, JOINT_COLORS, JOINTS
@@ -36,7 +37,7 @@ def map_slider(
     """A sheet of feature maps over a picture that changes with the slider, such as the maps of one joint after another.
 
     Each map is laid over the picture as in :func:`hand_lib.figures.features.map_sheet`: clear is nothing, bright is
-    the map's own largest value, and the centre of cell i of a map of stride s lies on pixel s·i.
+    the map's own largest value, and each pixel shows the cell that stands nearest to it.
 
     Args:
         image: ``(3, H, W)`` in [0, 1], under all the maps.
@@ -124,17 +125,14 @@ def map_slider(
 def edges(starts: Sequence[float], cells: int, pixels: int) -> list[float]:
     """The cells' edges along one side of a line of tiles, in the sheet's coordinates.
 
-    A tile's cells are cut off at its first pixel's edge; what lies between its last cell and the next tile belongs to
-    none and counts as one more cell.
+    What lies between a tile's last cell and the next tile belongs to none and counts as one more cell.
 
     Args:
         starts: where each tile's first pixel's centre lies.
         cells: of a map along this side.
         pixels: of the picture along this side.
     """
-    stride = pixels / cells
-    own = [-0.5, *((i + 0.5) * stride for i in range(cells))]
-    return [round(start + edge, 3) for start in starts for edge in own]
+    return [round(start + edge, 3) for start in starts for edge in cell_edges(cells, pixels)]
 
 
 def see_through() -> list[list]:

@@ -10,12 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hand_lib.experiments import PROFILES, Comparison, Run, SeedSpread, is_current, records
+from hand_lib.experiments import (
+    PROFILES,
+    Comparison,
+    Run,
+    SeedSpread,
+    compare_recorded,
+    is_current,
+    recorded_spread,
+    records,
+)
 from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table, together
 from hand_lib.metrics import hidden_minus_visible, mean_epe
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import rows_and_variants
 from hand_lib.skeleton import JOINTS, TIPS
 
 TITLES: Mapping[str, str] = {
@@ -32,6 +42,16 @@ TITLES: Mapping[str, str] = {
     "refine-hdr": "refined: heatmaps, depth maps, refine maps",
     "refine-hdr-3": "the same, three stages",
     "heatmap25d": "2.5D detection",
+    "maps-shared-narrow": "maps, shared, narrow",
+    "maps-shared-middle": "maps, shared, middle",
+    "maps-middle": "maps, middle",
+    "maps-wide": "maps, wide",
+    "multihead-1x64": "1 head of 64 maps",
+    "multihead-2x32": "2 heads of 32 maps",
+    "multihead-4x16": "4 heads of 16 maps",
+    "refine-blind": "refined: no maps",
+    "refine-hdr-through": "refined: all maps, not detached",
+    "heatmap25d-x10": "2.5D detection, logits × 10",
 }
 COLUMNS = (
     Column("metrics.epe_mean", "EPE mean, mm", 2),
@@ -45,7 +65,8 @@ NOT_COMPARABLE = "paper, RHD (not comparable)"
 
 def title(row: str) -> str:
     """What a row is called in the chapters: "AFR" for ``afr``."""
-    return TITLES.get(row, ROWS[row].title if row in ROWS else row)
+    known = rows_and_variants()
+    return TITLES.get(row, known[row].title if row in known else row)
 
 
 def rows_table(runs: Mapping[str, Sequence[Run]], *, note: str = "") -> Table:
@@ -69,10 +90,11 @@ NOT_RECORDED = (
 
 
 def _own_records(profile: str, rows: Iterable[str]) -> list[dict[str, Any]]:
-    """The recorded runs of these rows with the profile's own network, from random weights, by today's code."""
-    rows, network = set(rows), asdict(PROFILES[profile].network)
-    own = [r for r in records(profile) if r["row"] in rows and r["decides"]["network"] == network and not r["imagenet"]]
-    return [r for r in own if is_current(r)]
+    """The recorded runs of these rows with the profile's own network and start, by today's code."""
+    rows, own = set(rows), PROFILES[profile]
+    ours = (asdict(own.network), own.start)
+    found = [r for r in records(profile) if r["row"] in rows and (r["decides"]["network"], r["start"]) == ours]
+    return [r for r in found if is_current(r)]
 
 
 def recorded(rows: Iterable[str]) -> list[dict[str, Any]]:
@@ -97,6 +119,57 @@ def recorded_note(own: Sequence[Mapping]) -> str:
     """Where recorded runs come from: "Recorded runs of the profile full, on NVIDIA …"."""
     devices = sorted({record["device"] for record in own})
     return f"Recorded runs of the profile {own[0]['profile']}, on {', '.join(devices)}."
+
+
+MOST_STEPS_LAST = ("quick", "long", "full")
+NO_PAIRS = "No seed of these rows and variants is recorded for this version of the code and the pictures."
+
+
+def recorded_comparisons(pairs: Iterable[tuple[str, str]]) -> dict[str, list[Comparison]]:
+    """Pairs of rows or variants, compared over the seeds that are recorded of both.
+
+    Args:
+        pairs: names, as in "the first minus the second".
+
+    Returns:
+        For each profile of :data:`MOST_STEPS_LAST` its comparisons; without the profiles and the pairs that have none.
+    """
+    pairs = list(pairs)
+    found = {}
+    for profile in MOST_STEPS_LAST:
+        own = _own_records(profile, rows_and_variants())
+        spread, seeds = recorded_spread(own), {}
+        for record in own:
+            seeds.setdefault(record["row"], {})[record["seed"]] = record
+        found[profile] = [
+            compare_recorded(seeds[a].values(), seeds[b].values(), spread=spread)
+            for a, b in pairs
+            if seeds.get(a, {}).keys() & seeds.get(b, {}).keys()
+        ]
+    return {profile: comparisons for profile, comparisons in found.items() if comparisons}
+
+
+def recorded_differences_table(found: Mapping[str, Sequence[Comparison]]) -> Table | None:
+    """What :func:`recorded_comparisons` gives, a line a pair and profile; None where that is empty."""
+    if not found:
+        return None
+    lines = [
+        [
+            f"{title(c.names[0])} − {title(c.names[1])}",
+            profile,
+            f"{c.difference:+.2f}",
+            interval(c),
+            str(len(c.seeds)),
+            c.verdict,
+        ]
+        for profile, comparisons in found.items()
+        for c in comparisons
+    ]
+    return table(
+        ["difference of EPE", "profile", "mm", "95 % interval", "seeds", "the first is"],
+        lines,
+        note="Recorded runs. Negative: the first is better. The interval is over seeds, on the evaluation set's hands.",
+    )
 
 
 LENGTHS = ("quick", "long")  # the same experiment with few steps and with many

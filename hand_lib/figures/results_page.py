@@ -13,6 +13,7 @@ from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, plain, to
 from hand_lib.models.rows import ROWS
 from hand_lib.synthetic import DATA_VERSION
 
+FROM = {"random": "from random weights", "parts": "from parts", "imagenet": "from ImageNet"}
 HEADER = ("row", "in the paper", "EPE, mm", "AUC 20–50", "seeds", "backbone", PAPER_EPE)
 NO_RECORDS = "**No run is recorded yet.** Until one is, this page has nothing to show."
 OUTDATED = "\\* Recorded with other code, or on other pictures, than those of this version of the book."
@@ -64,7 +65,8 @@ def table(members: Sequence[Mapping[str, Any]]) -> Table:
     stars = [old and not all(outdated) for old in outdated]
     lines = []
     for runs, star in zip(groups.values(), stars, strict=True):
-        name, backbone, imagenet = (runs[0][field] for field in ("row", "backbone", "imagenet"))
+        name, backbone, start = (runs[0][field] for field in ("row", "backbone", "start"))
+        own = PROFILES[runs[0]["profile"]].start
         lines.append(
             (
                 f"`{name}` \\*" if star else f"`{name}`",
@@ -72,7 +74,7 @@ def table(members: Sequence[Mapping[str, Any]]) -> Table:
                 together(mean_and_spread([run["metrics"]["epe_mean"] for run in runs], digits=2)),
                 together(mean_and_spread([run["metrics"]["auc_20_50"] for run in runs], digits=3)),
                 together(", ".join(str(run["seed"]) for run in runs)),
-                f"{backbone}, from ImageNet" if imagenet else backbone,
+                backbone if start == own else f"{backbone}, {FROM[start]}",
                 _of_the_paper(name, get_depth(backbone)),
             )
         )

@@ -175,16 +175,19 @@ class ResNet(nn.Module):
             raise HandLibError(f"these weights do not fit a {what}: {reason}") from None
 
 
-def load_imagenet(depth: int, *, folder: Path, address: str = IMAGENET_ADDRESS) -> dict[str, Tensor] | None:
+def load_imagenet(
+    depth: int, *, folder: Path, address: str = IMAGENET_ADDRESS, instead: str = "random weights"
+) -> dict[str, Tensor] | None:
     """Torchvision's ImageNet weights: from ``folder`` if they lie there, else fetched into it once.
 
     A file counts only if its sha256 starts as its name says; a damaged one is fetched again. Where the weights cannot
-    be had, one warning says so and None is returned: the network then keeps its random weights.
+    be had, one warning says so and None is returned: the network then starts from something else.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
         folder: where the file is kept; made if it is missing.
         address: where the published files are.
+        instead: what the warning says that is started from.
 
     Returns:
         The weights by name, with the classifier's, for :meth:`ResNet.load_weights`; or None.
@@ -204,7 +207,7 @@ def load_imagenet(depth: int, *, folder: Path, address: str = IMAGENET_ADDRESS) 
         OSError,
         http.client.HTTPException,
     ) as error:  # no network, no such file there, no room here, or a damaged file
-        warnings.warn(f"no ImageNet weights ({address + name}: {error}): starting from random ones", stacklevel=2)
+        warnings.warn(f"no ImageNet weights ({address + name}: {error}): starting from {instead}", stacklevel=2)
         return None
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
+from hand_lib.models.variants import rows_and_variants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def output_grid_flops(x, weight, bias, stride, padding, dilation, transposed, *a
 
 
 def table(*, depth: int = 50, image_size: int = 256, width: int = 64, final_stride: int = 2) -> list[dict]:
-    """Every row's counts at one size, beside what the paper prints.
+    """Every row's and variant's counts at one size, beside what the paper prints.
 
     Args:
         depth: of the ResNet: 18, 34, 50, 101 or 152.
@@ -96,17 +96,17 @@ def table(*, depth: int = 50, image_size: int = 256, width: int = 64, final_stri
         final_stride: of the backbone.
 
     Returns:
-        A dict a row, in the papers' order: ``row``, ``title``, ``table_id``, the fields of :class:`Counts` (plain
-        integers), and ``paper``: ``params``, ``head_params`` (10⁶), ``macs``, ``head_macs`` (10⁹), ``epe`` (mm) and
-        ``auc``, each None where the paper prints none. Its sizes are printed for ResNet-50 at 256 px only, its errors
-        for 256 px.
+        A dict each, the rows in the papers' order, then the variants: ``row``, ``title``, ``table_id``, the fields of
+        :class:`Counts` (plain integers), and ``paper``: ``params``, ``head_params`` (10⁶), ``macs``, ``head_macs``
+        (10⁹), ``epe`` (mm) and ``auc``, each None where the paper prints none, and None for a variant. Its sizes are
+        printed for ResNet-50 at 256 px only, its errors for 256 px.
 
     Raises:
         HandLibError: for a depth or size that no backbone has.
     """
     size = NetworkSize(depth=depth, width=width, image_size=image_size, final_stride=final_stride)
     lines = []
-    for row in ROWS.values():
+    for row in rows_and_variants().values():
         with torch.device("meta"):
             model = row.build(size)
         lines.append(

@@ -5,9 +5,12 @@ The same Eq. 1: G is learned up to hand-crafted maps, D is fixed.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
+from hand_lib.models.grid import MapGrid
 from hand_lib.skeleton import NUM_JOINTS
 
 
@@ -43,20 +46,56 @@ class Deconvolutions(nn.Module):
 
 
 class SoftArgmax(nn.Module):
-    """D of detection: soft-argmax for u and v, and the depth map's mean under the same weights. Nothing is learned."""
+    """D of detection: soft-argmax for u and v, and the depth map's mean under the same weights. Nothing is learned.
+
+    Args:
+        grid: where the cells of the maps stand on the crop.
+        beta: what the logits are multiplied by before the softmax, 1 in the paper.
+    """
+
+    def __init__(self, *, grid: MapGrid, beta: float = 1.0) -> None:
+        super().__init__()
+        self.grid = grid
+        self.beta = beta
+
+    def extra_repr(self) -> str:
+        return f"{self.grid}, beta={self.beta}"
 
     def forward(self, maps: Tensor) -> Tensor:
         """``(B, 21, 2, h, w)`` to ``(B, 21, 3)``, in float32 whatever the maps are in."""
         logits, depths = maps.float().unbind(2)  # (B, 21, h, w) each
+        return self.read(logits, depths)
+
+    def read(self, logits: Tensor, depths: Tensor) -> Tensor:
+        """Heatmaps (logits) and depth maps, each ``(..., 21, h, w)``, to u, v and depth, ``(..., 21, 3)``."""
         h, w = logits.shape[-2:]
-        weights = logits.flatten(2).softmax(-1).unflatten(-1, (h, w))
-        u = torch.linspace(-1, 1, w, device=maps.device)
-        v = torch.linspace(-1, 1, h, device=maps.device)
-        return torch.stack(
-            [
-                (weights.sum(dim=2) * u).sum(-1),  # over rows, then columns
-                (weights.sum(dim=3) * v).sum(-1),
-                (weights * depths).sum(dim=(2, 3)),
-            ],
-            dim=-1,
-        )
+        weights = (self.beta * logits).flatten(-2).softmax(-1).unflatten(-1, (h, w))
+        column = (weights.sum(-2) * torch.arange(w, device=logits.device)).sum(-1)
+        row = (weights.sum(-1) * torch.arange(h, device=logits.device)).sum(-1)
+        uv = self.grid.to_uv(torch.stack([column, row], dim=-1))
+        return torch.cat([uv, (weights * depths).sum(dim=(-2, -1))[..., None]], dim=-1)
+
+
+class SharpSoftArgmax(SoftArgmax):
+    """Soft-argmax with a learnable sharpness β a joint, as in the groups paper: softmax(β · heatmap).
+
+    Its logarithm is what is learnt: β stays positive, and a step of the optimiser changes it by a share of itself.
+
+    Args:
+        grid: where the cells of the maps stand on the crop.
+        start: β of every joint at first. 10 undoes the tenth with which :class:`Deconvolutions` begins its heatmaps:
+            the logits then begin about as spread as an ordinary layer's, the depth maps still nearly empty.
+    """
+
+    def __init__(self, *, grid: MapGrid, start: float = 10.0) -> None:
+        super().__init__(grid=grid)
+        self.log_sharpness = nn.Parameter(torch.full((NUM_JOINTS,), math.log(start)))
+
+    @property
+    def sharpness(self) -> Tensor:
+        """β, ``(21,)``."""
+        return self.log_sharpness.exp()
+
+    def read(self, logits: Tensor, depths: Tensor) -> Tensor:
+        """Heatmaps (logits) and depth maps, each ``(..., 21, h, w)``, to u, v and depth, ``(..., 21, 3)``."""
+        return super().read(self.sharpness[:, None, None] * logits, depths)

@@ -27,8 +27,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from hand_lib.errors import HandLibError
 from hand_lib.models.decoders import DecoderPerJoint, HandDecoder, MultiHeadDecoder, SharedDecoder
+from hand_lib.models.grid import MapGrid
 from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.network import HandPoseNet, RefinedHandPoseNet
 from hand_lib.models.recipe import NOTHING_MORE, Recipe
@@ -84,8 +84,13 @@ def average_level(size: NetworkSize) -> int:
 
 def hidden_width(parameters: int, *, features: int, outputs: int, count: int = 1) -> int:
     """The hidden width with which ``count`` two-layer MLPs come nearest to ``parameters`` in all."""
-    width = max(1, round((parameters / count - outputs) / (features + 1 + outputs)))
-    return width if width < 256 else 8 * round(width / 8)  # multiples of 8 run faster; below 256 they would be coarse
+    return round_width((parameters / count - outputs) / (features + 1 + outputs))
+
+
+def round_width(width: float) -> int:
+    """A layer's width: a multiple of 8 from 256 on, which runs faster; below they would be coarse."""
+    width = max(1, round(width))
+    return width if width < 256 else 8 * round(width / 8)
 
 
 # --- The rows -------------------------------------------------------------------------------------------------------
@@ -142,27 +147,39 @@ def pooled_shared(size: NetworkSize) -> HandPoseNet:
     )
 
 
-def maps(size: NetworkSize) -> HandPoseNet:
-    """ID-5: G = joint-specific feature maps (Eq. 2), as many as one head has, D = a decoder a joint."""
-    features = MAPS * size.grid**2
+def level_width(size: NetworkSize, *, decoders: int) -> int:
+    """The hidden width with which so many decoders of one head's maps (21 in ID-5, one in ID-6) are at the level."""
     rest = level(size) - projection_parameters(size.channels, NUM_JOINTS * MAPS)
+    return hidden_width(rest, features=MAPS * size.grid**2, outputs=3, count=decoders)
+
+
+def maps(size: NetworkSize, *, hidden: int | None = None) -> HandPoseNet:
+    """ID-5: G = joint-specific feature maps (Eq. 2), as many as one head has, D = a decoder a joint.
+
+    Args:
+        size: of the network.
+        hidden: width of each decoder's hidden layer; None takes the level's.
+    """
+    hidden = hidden or level_width(size, decoders=NUM_JOINTS)
     return HandPoseNet(
         backbone=size.backbone(),
         representation=JointMaps(channels=size.channels, maps=MAPS),
-        decoder=DecoderPerJoint(
-            features=features, hidden=hidden_width(rest, features=features, outputs=3, count=NUM_JOINTS)
-        ),
+        decoder=DecoderPerJoint(features=MAPS * size.grid**2, hidden=hidden),
     )
 
 
-def maps_shared(size: NetworkSize) -> HandPoseNet:
-    """ID-6: G = joint-specific feature maps (Eq. 2), D = one decoder shared by the joints (Eq. 3)."""
-    features = MAPS * size.grid**2
-    rest = level(size) - projection_parameters(size.channels, NUM_JOINTS * MAPS)
+def maps_shared(size: NetworkSize, *, hidden: int | None = None) -> HandPoseNet:
+    """ID-6: G = joint-specific feature maps (Eq. 2), D = one decoder shared by the joints (Eq. 3).
+
+    Args:
+        size: of the network.
+        hidden: width of the decoder's hidden layer; None takes the level's.
+    """
+    hidden = hidden or level_width(size, decoders=1)
     return HandPoseNet(
         backbone=size.backbone(),
         representation=JointMaps(channels=size.channels, maps=MAPS),
-        decoder=SharedDecoder(features=features, hidden=hidden_width(rest, features=features, outputs=3)),
+        decoder=SharedDecoder(features=MAPS * size.grid**2, hidden=hidden),
     )
 
 
@@ -193,20 +210,22 @@ def multi_head(size: NetworkSize, *, heads: int = HEADS, maps: int = MAPS) -> Ha
 
 def heatmaps(size: NetworkSize, *, detach: bool = True) -> Heatmaps:
     """H of Eq. 6: σ is 1.7 cells of a 16×16 map, the same share of a smaller one, but never less than a cell."""
-    return Heatmaps(sigma=max(1.0, 1.7 * size.middle_grid / 16), detach=detach)
+    grid = size.map_grid(size.middle_stride)
+    return Heatmaps(grid=grid, sigma=max(1.0, 1.7 * size.middle_grid / 16), detach=detach)
 
 
 def depth_maps(size: NetworkSize, *, detach: bool = True) -> DepthMaps:
     """D of Eq. 6: one cell a joint, as printed, on maps of 16×16 and more; bilinear weights on smaller ones."""
-    return (DepthMaps if size.middle_grid >= 16 else SplatDepthMaps)(detach=detach)
+    kind = DepthMaps if size.middle_grid >= 16 else SplatDepthMaps
+    return kind(grid=size.map_grid(size.middle_stride), detach=detach)
 
 
 def refine_maps(size: NetworkSize, *, detach: bool = True) -> RefineMaps:
     """R of Eq. 5."""
     return RefineMaps(
+        grid=size.map_grid(size.middle_stride),
         features=HEADS * size.scaled(HEAD_OUTPUTS),
         hidden=size.scaled(REFINE_HIDDEN),
-        grid=(size.middle_grid, size.middle_grid),
         detach=detach,
     )
 
@@ -237,12 +256,17 @@ def refined(size: NetworkSize, *maps: Callable[[NetworkSize], nn.Module], stages
     )
 
 
+def heatmap_grid(size: NetworkSize) -> MapGrid:
+    """Where the rival's maps stand: :class:`Deconvolutions` make eight cells of each of X along either side."""
+    return size.map_grid(size.stride // 8)
+
+
 def heatmap25d(size: NetworkSize) -> HandPoseNet:
     """2.5D of Table 2, the detection rival: G = heatmaps and depth maps, D = soft-argmax."""
     return HandPoseNet(
         backbone=size.backbone(),
         representation=Deconvolutions(channels=size.channels, features=size.scaled(DECONVOLUTION_FEATURES)),
-        decoder=SoftArgmax(),
+        decoder=SoftArgmax(grid=heatmap_grid(size)),
     )
 
 
@@ -281,7 +305,7 @@ class PaperFigures:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Row:
-    """One row of a table, or a variant of one that :func:`hand_lib.experiments.runs.run` takes as it is.
+    """One row of a table, or a variant of one (:mod:`hand_lib.models.variants`).
 
     Attributes:
         name: as in commands, records and tables.
@@ -292,6 +316,7 @@ class Row:
         recipe: what it asks of its training beyond the profile's.
         revision: raised whenever a change of code changes what training this row gives (a test notices). Records hold
             it: they outlive a change that leaves the outcome as it was.
+        varies: name of the row that this is a variant of; None for a row of a table.
     """
 
     name: str
@@ -301,6 +326,7 @@ class Row:
     paper: PaperFigures | None = None
     recipe: Recipe = NOTHING_MORE
     revision: int = 1
+    varies: str | None = None
 
 
 ROWS: dict[str, Row] = {
@@ -375,6 +401,7 @@ ROWS: dict[str, Row] = {
             table_id="ID-8",
             build=lambda size: refined(size, heatmaps),
             paper=PaperFigures(epe={18: 11.30}, auc=0.957),
+            revision=2,
         ),
         Row(
             name="refine-hd",
@@ -382,6 +409,7 @@ ROWS: dict[str, Row] = {
             table_id="ID-9",
             build=lambda size: refined(size, heatmaps, depth_maps),
             paper=PaperFigures(epe={18: 11.19}, auc=0.958),
+            revision=2,
         ),
         Row(
             name="refine-hdr",
@@ -389,6 +417,7 @@ ROWS: dict[str, Row] = {
             table_id="ID-10",
             build=lambda size: refined(size, refine_maps, heatmaps, depth_maps),
             paper=PaperFigures(epe={18: 10.97}, auc=0.961),
+            revision=2,
         ),
         Row(
             name="refine-hdr-3",
@@ -396,6 +425,7 @@ ROWS: dict[str, Row] = {
             table_id="ID-11",
             build=lambda size: refined(size, refine_maps, heatmaps, depth_maps, stages=3),
             paper=PaperFigures(epe={18: 10.87}, auc=0.961),
+            revision=2,
         ),
         Row(
             name="heatmap25d",
@@ -409,24 +439,7 @@ ROWS: dict[str, Row] = {
                 macs=12.9,
                 head_macs=7.6,
             ),
+            revision=2,
         ),
     )
 }
-
-
-def multi_head_row(*, heads: int, maps: int) -> Row:
-    """A variant of the row ``multihead`` for a sweep: another number of heads or of maps a head, the rest as it is.
-
-    It stands in no table, so it is not in :data:`ROWS`. Its head has as many parameters as it needs: no level.
-
-    Raises:
-        HandLibError: for less than one head or map.
-    """
-    if heads < 1 or maps < 1:
-        raise HandLibError(f"a multi-head decoder has at least one head of one map, not {heads} of {maps}")
-
-    def build(size: NetworkSize) -> HandPoseNet:
-        return multi_head(size, heads=heads, maps=maps)
-
-    name, title = f"multihead-{heads}x{maps}", f"Multi-head decoding, heads: {heads}, maps a head: {maps}"
-    return Row(name=name, title=title, table_id="–", build=build)

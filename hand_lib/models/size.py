@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hand_lib.errors import HandLibError, choose
 from hand_lib.models.backbone import LAYOUTS, ResNet
+from hand_lib.models.grid import MapGrid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +63,14 @@ class NetworkSize:
         """Pixels from cell to cell of X."""
         return self.middle_stride * self.final_stride
 
+    def map_grid(self, stride: int) -> MapGrid:
+        """The cells of a map of this stride over the pictures."""
+        return MapGrid(height=self.image_size, width=self.image_size, stride=stride)
+
     @property
     def middle_grid(self) -> int:
         """Side of F⁰ in cells."""
-        return -(-self.image_size // self.middle_stride)
+        return self.map_grid(self.middle_stride).cells[0]
 
     @property
     def grid(self) -> int:

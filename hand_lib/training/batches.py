@@ -17,6 +17,7 @@ from hand_lib.datasets.augmentation import crop
 from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
 from hand_lib.training.config import TrainingConfig
+from hand_lib.training.objectives import JOINTS, Objective
 
 
 def generator_for(*counters: int | str, device: torch.device | str = "cpu") -> torch.Generator:
@@ -52,29 +53,39 @@ class Batches:
         samples: the training set, its pictures on the device they are to be cropped on (uint8: 41,258 of 160 px are
             3.2 GB), the rest on the CPU.
         config: batch size, crop size, augmentation and seed.
+        objective: whose targets.
         rank, world: which of how many equal parts of each global batch this process takes.
     """
 
-    def __init__(self, samples: Samples, config: TrainingConfig, *, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        config: TrainingConfig,
+        objective: Objective = JOINTS,
+        *,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         if config.batch_size % world:
             raise HandLibError(f"a batch of {config.batch_size} cannot be shared equally by {world} processes")
-        self.samples, self.config = samples, config
+        self.samples, self.config, self.objective = samples, config, objective
         self.part = slice(rank * config.batch_size // world, (rank + 1) * config.batch_size // world)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Images ``(b, 3, S, S)`` in [0, 1], channels last, and targets ``(b, 21, 3)`` of this process at ``step``."""
+        """Images ``(b, 3, S, S)`` in [0, 1], channels last, and the objective's targets ``(b, ...)`` at ``step``."""
         config = self.config
         generator = generator_for("augmentation", config.seed, step)
         # `crop` draws eight numbers an image: skip those of the processes before this one, so that each image of the
         # global batch is augmented in the same way however many processes share it.
         torch.rand(self.part.start, 8, generator=generator)
+        samples = self.samples[self.indices(step)]
         crops = crop(
-            self.samples[self.indices(step)],
+            samples,
             size=config.image_size,
             augmentation=config.augmentation,
             generator=generator,
         )
-        return crops.images.contiguous(memory_format=torch.channels_last), crops.targets
+        return crops.images.contiguous(memory_format=torch.channels_last), self.objective.targets(samples, crops)
 
     def indices(self, step: int) -> Tensor:
         """The numbers of this process's images at ``step``, ``(b,)`` int64 on the CPU."""

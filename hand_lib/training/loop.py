@@ -1,8 +1,8 @@
-"""One training loop for every row of every table.
+"""One training loop for every row of every table, and for what they start from.
 
-Adam on an L1 loss, a cosine from the first learning rate to 0, bfloat16 where the hardware is faster with it. What a
-row asks for beyond that (another rate for a part, a buffer that follows the step) stands in its
-:class:`~hand_lib.training.config.TrainingConfig`.
+Adam on the objective's loss (of joints an L1), a cosine from the first learning rate to 0, bfloat16 where the hardware
+is faster with it. What a row asks for beyond that (another rate for a part, a buffer that follows the step) stands in
+its :class:`~hand_lib.training.config.TrainingConfig`.
 
 What a step sees follows from ``(seed, step)`` alone, and so does what the network draws in it. So to go on after an
 interruption the loop needs the weights, the optimiser's state and the number of the step, nothing else; on a CPU the
@@ -29,6 +29,7 @@ from hand_lib.training.checkpoints import Progress, load_checkpoint, save_checkp
 from hand_lib.training.config import TrainingConfig
 from hand_lib.training.engine import choose_device, make_fabric, now, synchronise_batch_norm
 from hand_lib.training.interruption import Interruption, gentle_interruption
+from hand_lib.training.objectives import JOINTS, Objective
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -38,18 +39,6 @@ CHECK_EVERY_ON_GPU = 10  # steps between two looks at the loss, each of which wa
 
 
 # ---------------------------------------------------------------------------------------------------------- one step
-
-
-def l1_of_stages(stages: Tensor, targets: Tensor) -> Tensor:
-    """The L1 loss of each stage, ``(S,)``: mean over images, joints and coordinates.
-
-    Every stage has its own loss and they are summed ("We use L1 loss for all the stages", JAR, section 3.2).
-
-    Args:
-        stages: ``(S, B, 21, 3)`` predictions in the targets' units.
-        targets: ``(B, 21, 3)``.
-    """
-    return (stages.float() - targets).abs().mean(dim=(1, 2, 3))
 
 
 class AllStages(nn.Module):
@@ -64,11 +53,18 @@ class AllStages(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, S, S)`` in [0, 1] to ``(stages, B, 21, 3)``."""
+        """``(B, 3, S, S)`` in [0, 1] to ``(stages, B, ...)``, of a row ``(stages, B, 21, 3)``."""
         return self.model.stages(images)
 
 
-def training_step(fabric: Fabric, network: nn.Module, optimiser: Any, images: Tensor, targets: Tensor) -> Tensor:
+def training_step(
+    fabric: Fabric,
+    network: nn.Module,
+    optimiser: Any,
+    images: Tensor,
+    targets: Tensor,
+    objective: Objective = JOINTS,
+) -> Tensor:
     """One step of the optimiser; gives the loss of each stage before it, ``(S,)``, without waiting for the device.
 
     Args:
@@ -76,9 +72,10 @@ def training_step(fabric: Fabric, network: nn.Module, optimiser: Any, images: Te
         network: :class:`AllStages` of the model, as ``fabric.setup`` returns it.
         optimiser: likewise.
         images: ``(B, 3, S, S)`` in [0, 1].
-        targets: ``(B, 21, 3)``.
+        targets: the objective's, of joints ``(B, 21, 3)``.
+        objective: whose losses.
     """
-    losses = l1_of_stages(network(images), targets)
+    losses = objective.losses(network(images), targets)
     optimiser.zero_grad()
     fabric.backward(losses.sum())
     optimiser.step()
@@ -134,6 +131,7 @@ def train(
     *,
     config: TrainingConfig,
     folder: Path,
+    objective: Objective = JOINTS,
     validate: Callable[[nn.Module], float] | None = None,
     key: str = "",
     about: Mapping[str, str] | None = None,
@@ -147,11 +145,12 @@ def train(
     """Train ``model`` in place, going on from the checkpoint in ``folder`` if there is one.
 
     Args:
-        model: with ``stages(images (B, 3, S, S)) -> (S, B, 21, 3)`` and ``forward`` (the last stage), see
+        model: with ``stages(images (B, 3, S, S)) -> (S, B, ...)``, such as
             :class:`hand_lib.models.network.HandPoseNet`.
         samples: the training set; its pictures are moved to the device as a whole, as uint8.
         config: how.
         folder: for the checkpoint and, if the loss is not finite, the batch.
+        objective: what to learn; unless told otherwise the joints.
         validate: the model's error (mm) for the curve, which begins before the first step; it must leave the model's
             mode as it was.
         key: says which training a checkpoint belongs to: a hash of all that decides the outcome.
@@ -176,7 +175,8 @@ def train(
 
     fabric = fabric or make_fabric(choose_device(device), config.precision)
     device_ = fabric.device
-    batches = Batches(samples.pictures_to(device_), config, rank=fabric.global_rank, world=fabric.world_size)
+    here = samples.pictures_to(device_)
+    batches = Batches(here, config, objective, rank=fabric.global_rank, world=fabric.world_size)
     if fabric.world_size > 1:
         model = synchronise_batch_norm(model, device_)
     kept = model.state_dict()
@@ -229,7 +229,7 @@ def train(
             if timed:
                 progress.data_seconds += (now(device_) - start) * (1 if device_.type == "cpu" else CHECK_EVERY_ON_GPU)
 
-            losses = training_step(fabric, network, stepper, images, targets)
+            losses = training_step(fabric, network, stepper, images, targets, objective)
             recent.append(losses[-1])
             progress.step = done = step + 1
             bar.update()

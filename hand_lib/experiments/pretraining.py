@@ -1,0 +1,223 @@
+"""The training of a start: a backbone learns to name the hand's parts, is measured on held-out hands, and kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from hand_lib import cache, training
+from hand_lib.datasets.augmentation import crop
+from hand_lib.datasets.part_maps import PART_CLASSES, part_targets
+from hand_lib.datasets.synthetic import load_synthetic
+from hand_lib.errors import HandLibError, Stopped
+from hand_lib.experiments.estimates import measured_seconds, say_duration
+from hand_lib.experiments.fitting import check_finished
+from hand_lib.experiments.provenance import device_name, library_versions
+from hand_lib.experiments.recording import recorded
+from hand_lib.experiments.schema import seal, validate
+from hand_lib.experiments.starts import (
+    RECORD_FILE,
+    START_FORMAT,
+    START_KIND,
+    WEIGHTS_FILE,
+    RecordedStart,
+    Start,
+    StartPlan,
+    StartRecord,
+    find_kept,
+    find_shipped,
+    halved,
+    widened,
+)
+from hand_lib.models.parts import STRIDE, PartsNet, parts_loss
+from hand_lib.samples import Samples
+from hand_lib.training import Objective
+
+PARTS = Objective(targets=partial(part_targets, stride=STRIDE), losses=parts_loss)
+GUESS_FROM = 2048  # training hands that the constant guess is made from, at most
+AT_ONCE = 64  # hands that are measured together
+
+
+def pretrain(
+    planned: StartPlan,
+    *,
+    device: str | None = None,
+    deadline: float | None = None,
+    progress: bool = True,
+) -> Start:
+    """The start: from the cache, or trained now. Two processes that ask for the same start train it once.
+
+    Args:
+        planned: which.
+        device: "cpu", "cuda", …; None takes the GPU if there is one.
+        deadline: ``time.monotonic()`` after which to stop with a checkpoint.
+        progress: say how long it should take, and show the steps, on stderr.
+
+    Raises:
+        HandLibError: a damaged file; a loss that is not finite; a disk that is full; several processes under
+            ``torchrun``.
+        Unfinished: the deadline came first.
+        Stopped: Ctrl-C or another signal, after the checkpoint was saved; the same call goes on from there.
+    """
+    checkpoint = planned.folder / training.CHECKPOINT_FILE
+    found = find_kept(planned)
+    if found is not None and not (checkpoint.exists() and os.access(planned.folder, os.W_OK)):
+        return found
+    if training.processes().world > 1:
+        raise HandLibError(
+            f"{planned.title} is trained by one process: run `python -m hand_lib pretrain` without torchrun"
+        )
+    with cache.lock(planned.folder, waiting_for=f"the training of {planned.name}'s start"):
+        cache.remove_leftovers(planned.folder)
+        start = find_kept(planned) or _train(planned, device, deadline, progress=progress)
+        with cache.readable_errors(checkpoint, "delete"):
+            checkpoint.unlink(missing_ok=True)
+    return start
+
+
+def _train(planned: StartPlan, device: str | None, deadline: float | None, *, progress: bool) -> Start:
+    where = training.choose_device(device)
+    config = planned.config(training.choose_precision(where))
+    training_set, evaluation_set = (_hands(planned, split) for split in ("training", "evaluation"))
+    model = planned.build()
+    if progress:
+        seconds = measured_seconds(planned.build(), config, planned.pretraining.render_size, where, objective=PARTS)
+        time = f"about {say_duration(seconds)} on {device_name(where)}"
+        print(f"{planned.title}, which names the parts of hands: {time}", file=sys.stderr, flush=True)
+    fabric = training.make_fabric(where, config.precision)
+    done = training.train(
+        model,
+        training_set,
+        config=config,
+        folder=planned.folder,
+        objective=PARTS,
+        key=planned.key,
+        about=_about(planned),
+        title=planned.title,
+        fabric=fabric,
+        deadline=deadline,
+        progress_bar=progress,
+    )
+    check_finished(done, planned.title, config)
+    weights = {name: halved(tensor.detach().cpu()) for name, tensor in model.backbone.state_dict().items()}
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise HandLibError(f"{planned.title}: {name} is not finite in half precision")
+    model.backbone.load_state_dict(widened(weights))  # measured as it is kept
+    path = planned.folder / WEIGHTS_FILE
+    cache.write_tensors(path, weights, {**_about(planned), "kind": START_KIND, "key": planned.key})
+    size = planned.network.image_size
+    record = {
+        "format": START_FORMAT,
+        "key": planned.key,
+        "source": planned.source,
+        "decides": planned.decides,
+        "precision": config.precision,
+        "device": device_name(where),
+        "libraries": library_versions(),
+        "steps": done.step,
+        "seconds": round(done.seconds, 2),
+        "metrics": measure_parts(model, evaluation_set, size=size, device=where),
+        "constant_guess": guess_parts(training_set[:GUESS_FROM], evaluation_set, size=size),
+        "curve": done.curve,
+        "weights_sha256": cache.sha256(path),
+        "weights_digest": cache.digest(widened(weights)),
+    }
+    cache.write_json(planned.folder / RECORD_FILE, validate(seal(record), StartRecord))
+    if done.stopped_by:  # too late to stop this training, but not to stop
+        raise Stopped(f"{planned.title}: trained to its end and kept", signal.Signals[done.stopped_by])
+    return find_kept(planned)
+
+
+def _about(planned: StartPlan) -> dict[str, str]:
+    return {"network": json.dumps(asdict(planned.network))}
+
+
+def _hands(planned: StartPlan, split: str) -> Samples:
+    asked = planned.pretraining
+    return load_synthetic(
+        split=split,
+        count=asked.training_count if split == "training" else asked.evaluation_count,
+        size=asked.render_size,
+        scene=asked.scene,
+        seed=asked.data_seed,
+        also=("mask", "depth"),
+    )
+
+
+# -------------------------------------------------------------------------------------------------------------- measure
+
+
+def measure_parts(model: PartsNet, samples: Samples, *, size: int, device: torch.device) -> dict[str, float]:
+    """How well a network names the parts of hands and their depth, see
+    :class:`~hand_lib.experiments.starts.PartsMetrics`.
+
+    Args:
+        model: on ``device``; it is left in evaluation mode.
+        samples: N hands with mask and depth; their plain crops are looked at.
+        size: side of the crops in pixels.
+        device: where to compute.
+    """
+    model.eval()
+    right, off, cells = 0.0, 0.0, 0
+    with torch.inference_mode():
+        for images, targets, bones in _crops(samples, size):
+            said = model(images.to(device, memory_format=torch.channels_last)).float().cpu()
+            part, hand = said[:, :PART_CLASSES].argmax(dim=1), targets[:, 0] > 0
+            right += (part == targets[:, 0])[hand].sum().item()
+            off += ((said[:, PART_CLASSES] - targets[:, 1]).abs() * bones)[hand].sum().item()
+            cells += int(hand.sum())
+    return {"foreground_accuracy": right / max(cells, 1), "depth_error": off / max(cells, 1)}
+
+
+def guess_parts(learnt: Samples, samples: Samples, *, size: int) -> dict[str, float]:
+    """The same of the best guess that never looks: the part and the median depth most of ``learnt``'s cells have."""
+    targets = torch.cat([targets for _, targets, _ in _crops(learnt, size)])
+    hand = targets[:, 0] > 0
+    part, depth = targets[:, 0][hand].mode().values, targets[:, 1][hand].median()
+    right, off, cells = 0.0, 0.0, 0
+    for _, targets, bones in _crops(samples, size):
+        hand = targets[:, 0] > 0
+        right += (targets[:, 0] == part)[hand].sum().item()
+        off += ((depth - targets[:, 1]).abs() * bones)[hand].sum().item()
+        cells += int(hand.sum())
+    return {"foreground_accuracy": right / max(cells, 1), "depth_error": off / max(cells, 1)}
+
+
+def _crops(samples: Samples, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Images, targets, and the scale bone in mm ``(b, 1, 1)``, of a few hands at a time."""
+    for first in range(0, len(samples), AT_ONCE):
+        part = samples[first : first + AT_ONCE]
+        crops = crop(part, size=size)
+        yield crops.images, part_targets(part, crops, stride=STRIDE), crops.scale.view(-1, 1, 1)
+
+
+# ----------------------------------------------------------------------------------------------------------------- ship
+
+
+def ship(start: Start, *, command: str, commit: str) -> Path:
+    """Put a start that was trained here into the package, weights first; returns the path of its weights.
+
+    Args:
+        start: as :func:`pretrain` gives it.
+        command: that made it.
+        commit: of the package, as :func:`~hand_lib.experiments.recording.check_recordable` gives it.
+
+    Raises:
+        HandLibError: the start's file is not what its record says; the package's folder cannot be written.
+    """
+    _ = start.weights  # which are checked as they are read
+    record_path, weights_path = start.plan.shipped
+    with cache.open_regular(start.path) as kept, cache.atomic_write(weights_path) as file:
+        file.write(kept.read())
+    cache.write_json(record_path, recorded(start.record, RecordedStart, commit, command=command))
+    return find_shipped(start.plan).path
