@@ -59,6 +59,10 @@ def made_run(row: str | Row, seed: int, epe: float = 20.0, *, profile: str | Pro
         "head_macs_output_grid": 300,
         "metrics": made_metrics(epe),
         "constant_prediction": made_metrics(51.25),
+        "elsewhere": {
+            name: {"images": 64, "metrics": made_metrics(epe + 4), "constant_epe_mean": 53.5}
+            for name in ("held_out_gestures", "other_look")
+        },
         "evaluation_source": HASH,
         "curve": [
             {"step": 0, "epe": 80.0, "seconds": 0.5},

@@ -22,7 +22,7 @@ from hand_lib import cache, evaluation, experiments, training
 from hand_lib.datasets.augmentation import crop, to_xyz
 from hand_lib.errors import HandLibError
 from hand_lib.evaluation import mean_targets, predict
-from hand_lib.experiments import PROFILES, estimates, measuring, plan, planning, run, runs, schema, sources
+from hand_lib.experiments import PROFILES, estimates, measuring, plan, planning, profiles, run, runs, schema, sources
 from hand_lib.metrics import summarise
 from hand_lib.models.recipe import PartRate, Recipe
 from hand_lib.models.rows import ROWS
@@ -278,6 +278,22 @@ def test_the_constant_prediction_is_blind():
     xyz = to_xyz(targets.expand(12, -1, -1), crops)
     expected = (xyz - crops.xyz).norm(dim=-1).mean().item()
     assert tiny().record["constant_prediction"]["epe_mean"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_hands_that_differ_in_kind_are_measured_too():
+    done, sets = tiny(), profiles.elsewhere("tiny")
+    recorded = done.record["elsewhere"]
+    assert recorded.keys() == sets.keys() == {"held_out_gestures", "other_look"}
+    _, evaluation = experiments.datasets("tiny")
+    for name, samples in sets.items():
+        again = predict(done.model(), samples, image_size=32, device="cpu")
+        assert recorded[name]["images"] == len(samples) == 6
+        assert again.errors.mean().item() == pytest.approx(recorded[name]["metrics"]["epe_mean"], abs=1e-2)
+        assert recorded[name]["constant_epe_mean"] != done.record["constant_prediction"]["epe_mean"]
+    # The same hands, seen from the same side, under another look; and other gestures.
+    assert torch.equal(sets["other_look"].xyz, evaluation.xyz[:6])
+    assert not torch.equal(sets["other_look"].images, evaluation.images[:6])
+    assert not torch.equal(sets["held_out_gestures"].xyz, evaluation.xyz[:6])
 
 
 def test_a_deadline_leaves_a_checkpoint_and_the_next_call_goes_on():

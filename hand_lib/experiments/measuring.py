@@ -6,11 +6,11 @@ import functools
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hand_lib.evaluation import Predictions, mean_targets, predict, predict_constant
 from hand_lib.experiments.planning import Plan
-from hand_lib.experiments.profiles import Profile, datasets
+from hand_lib.experiments.profiles import Profile, datasets, elsewhere
 from hand_lib.experiments.sources import evaluation_hash
 
 CONSTANT_FROM = 2048  # training hands that the constant prediction is the mean of, at most
@@ -22,6 +22,7 @@ def measured(planned: Plan, model: nn.Module, device: torch.device) -> tuple[Pre
     part = {
         "metrics": result.metrics,
         "constant_prediction": constant_prediction(planned.profile),
+        "elsewhere": measure_elsewhere(planned, model, device),
         "evaluation_source": evaluation_hash(),
     }
     return result, part
@@ -40,10 +41,37 @@ def measure(profile: Profile, model: nn.Module, *, image_size: int, device: torc
     return predict(model.eval(), evaluation_set, image_size=image_size, device=device)
 
 
+def measure_elsewhere(planned: Plan, model: nn.Module, device: torch.device) -> dict[str, dict[str, Any]]:
+    """What a plan's trained model makes of hands that differ in kind from those it was trained on."""
+    size = planned.network.image_size
+    constants = _constant_elsewhere(planned.profile)
+    return {
+        name: {
+            "images": len(samples),
+            "metrics": predict(model.eval(), samples, image_size=size, device=device).metrics,
+            "constant_epe_mean": constants[name],
+        }
+        for name, samples in elsewhere(planned.profile).items()
+    }
+
+
 @functools.lru_cache(maxsize=8)
 def constant_prediction(profile: Profile) -> dict[str, Any]:
     """The metrics of one who does not look: the mean training target, for every evaluation image."""
-    training_set, evaluation_set = datasets(profile)
-    config = profile.training_config(seed=0, precision="32-true")
-    constant = mean_targets(training_set[:CONSTANT_FROM], config)
-    return predict_constant(constant, evaluation_set, image_size=config.image_size).metrics
+    _, evaluation_set = datasets(profile)
+    return predict_constant(_constant(profile), evaluation_set, image_size=profile.network.image_size).metrics
+
+
+@functools.lru_cache(maxsize=8)
+def _constant_elsewhere(profile: Profile) -> dict[str, float]:
+    size = profile.network.image_size
+    return {
+        name: predict_constant(_constant(profile), samples, image_size=size).metrics["epe_mean"]
+        for name, samples in elsewhere(profile).items()
+    }
+
+
+@functools.lru_cache(maxsize=8)
+def _constant(profile: Profile) -> Tensor:
+    training_set, _ = datasets(profile)
+    return mean_targets(training_set[:CONSTANT_FROM], profile.training_config(seed=0, precision="32-true"))

@@ -14,7 +14,7 @@ from hand_lib.models.rows import Row
 from hand_lib.models.size import NetworkSize
 from hand_lib.models.variants import rows_and_variants
 from hand_lib.samples import Samples
-from hand_lib.synthetic import EASY, WIDE, SceneConfig
+from hand_lib.synthetic import EASY, OTHER_LOOK, WIDE, SceneConfig
 from hand_lib.training import TrainingConfig
 
 DATA_SEED = 0  # of the rendered hands; a run's own seed is that of its weights, order and augmentation
@@ -270,4 +270,20 @@ def datasets(profile: str | Profile) -> tuple[Samples, Samples]:
     )
 
 
-load_once = functools.lru_cache(maxsize=2)(load_synthetic)  # a profile's two sets
+def elsewhere(profile: str | Profile) -> dict[str, Samples]:
+    """Held-out hands that differ in kind from a profile's own, half as many as it has in its evaluation set.
+
+    ``held_out_gestures``: gestures that no training shows, in the profile's scenes. ``other_look``: the evaluation's
+    hands under light, against backgrounds and through cameras that no training shows, seen from where the profile
+    sees them; they stand in for photographs. Kept in memory: treat them as read-only.
+    """
+    profile = get_profile(profile)
+    shared = {"count": max(1, profile.evaluation_count // 2), "size": profile.render_size, "seed": DATA_SEED}
+    other_look = replace(OTHER_LOOK, cone=profile.scene.cone, roll=profile.scene.roll)
+    return {
+        "held_out_gestures": load_once(split="held_out_gestures", scene=profile.scene, **shared),
+        "other_look": load_once(split="evaluation", scene=other_look, **shared),
+    }
+
+
+load_once = functools.lru_cache(maxsize=4)(load_synthetic)  # a profile's own two sets, and the two that differ in kind

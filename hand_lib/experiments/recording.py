@@ -39,7 +39,7 @@ def make_record(
         planned: what was asked.
         done: the training, finished.
         device, processes: what it ran on.
-        measured: ``metrics``, ``constant_prediction`` and ``evaluation_source``.
+        measured: ``metrics``, ``constant_prediction``, ``elsewhere`` and ``evaluation_source``.
         checkpoint_sha256: of the weights' file.
     """
     counts = count_model(planned.build(), planned.network.image_size)

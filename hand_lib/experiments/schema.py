@@ -154,6 +154,27 @@ class Metrics(Strict):
         return self
 
 
+class Elsewhere(Strict):
+    """What a run makes of hands that differ in kind from those it was trained on, and what a constant would.
+
+    Attributes:
+        images: how many.
+        metrics: on all of them.
+        constant_epe_mean: the mean error of the mean training target.
+    """
+
+    images: Positive
+    metrics: Metrics
+    constant_epe_mean: Millimetres
+
+
+class AllElsewhere(Strict):
+    """See :func:`hand_lib.experiments.profiles.elsewhere`."""
+
+    held_out_gestures: Elsewhere
+    other_look: Elsewhere
+
+
 class Libraries(Strict):
     """Versions."""
 
@@ -196,6 +217,7 @@ class RunRecord(Record):
         params, head_params, macs, head_macs, head_macs_output_grid: see :class:`hand_lib.models.counting.Counts`.
         metrics: on the whole evaluation set.
         constant_prediction: the same of the mean training target.
+        elsewhere: on gestures and under a look that no training shows.
         evaluation_source: hash of the code that measured.
         curve: the validations while it was trained.
         checkpoint_sha256: of the file of the trained weights.
@@ -231,6 +253,7 @@ class RunRecord(Record):
     head_macs_output_grid: Count
     metrics: Metrics
     constant_prediction: Metrics
+    elsewhere: AllElsewhere
     evaluation_source: Hash
     curve: Annotated[list[CurvePoint], Field(min_length=1, max_length=10_000)]
     checkpoint_sha256: Hash
