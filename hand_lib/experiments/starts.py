@@ -280,8 +280,8 @@ class Start:
             if cache.sha256(self.path) != self.record["weights_sha256"]:
                 raise HandLibError(f"{self.path} is not the file its record tells of")
             tensors, _ = cache.read_tensors(self.path)
-            with torch.device("meta"):
-                like = PartsNet(size=self.plan.network).state_dict()
+            # On the CPU: the meta device makes torch load its compiler, which takes seconds.
+            like = self.plan.build().state_dict()
             cache.expect_tensors(self.path, tensors, {name: halved(tensor) for name, tensor in like.items()})
         except HandLibError as error:
             raise HandLibError(f"{error}; {self.remedy}") from error
