@@ -78,7 +78,7 @@ def made_record(row: str | Row, seed: int, epe: float = 20.0, **changes: Any) ->
     return seal({**made_run(row, seed, epe, **changes), "commit": COMMIT, "date": "2026-11-21T02:19:49+00:00"})
 
 
-def changed(record: dict[str, Any], *, revision: int = 1, **changes: Any) -> dict[str, Any]:
+def changed(record: dict[str, Any], *, revision: int | None = None, **changes: Any) -> dict[str, Any]:
     """A record of another revision of its row, or with other fields; all that must agree with them is changed alike."""
     record = copy.deepcopy(record) | changes
     decides = record["decides"]
@@ -86,7 +86,7 @@ def changed(record: dict[str, Any], *, revision: int = 1, **changes: Any) -> dic
         decides[name] = record[name]
     decides["weights"] = None if record["start"] == "random" else decides["weights"] or HASH
     decides["pretraining"] = (decides["pretraining"] or HASH) if record["start"] == "parts" else None
-    decides["revision"]["row"] = revision
+    decides["revision"]["row"] = revision or decides["revision"]["row"]
     decides["network"]["depth"] = int(record["backbone"].removeprefix("resnet"))
     decides["training"]["seed"] = record["seed"]
     decides["data"]["version"] = record["data_version"]

@@ -23,16 +23,14 @@ from hand_lib.experiments.fitting import check_finished
 from hand_lib.experiments.provenance import device_name, library_versions
 from hand_lib.experiments.recording import recorded
 from hand_lib.experiments.schema import seal, validate
+from hand_lib.experiments.start_records import START_FORMAT, RecordedStart, StartRecord
 from hand_lib.experiments.starts import (
     PARTS,
     RECORD_FILE,
-    START_FORMAT,
     START_KIND,
     WEIGHTS_FILE,
-    RecordedStart,
     Start,
     StartPlan,
-    StartRecord,
     backbone_weights,
     find_kept,
     find_shipped,

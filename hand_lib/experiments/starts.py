@@ -14,40 +14,26 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any
 
 import torch
-from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor
 
 from hand_lib import cache, training
 from hand_lib.datasets.part_maps import part_targets
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.profiles import Pretraining, Profile
-from hand_lib.experiments.schema import (
-    Data,
-    Libraries,
-    Network,
-    Record,
-    Recorded,
-    Settings,
-    digest,
-    possible_network,
-    run_key,
-    validate,
-)
+from hand_lib.experiments.schema import digest, run_key, validate
 from hand_lib.experiments.sources import parts_hash
+from hand_lib.experiments.start_records import RecordedStart, StartRecord
 from hand_lib.models.parts import STRIDE, PartsNet, parts_loss
 from hand_lib.models.size import NetworkSize
-from hand_lib.strict import Hash, Millimetres, Positive, Seconds, Seed, Share, Strict, Text
 from hand_lib.synthetic import DATA_VERSION
 from hand_lib.training import Objective, TrainingConfig
-from hand_lib.training.checkpoints import CurvePoint, in_order
 from hand_lib.training.config import PRECISIONS
 
 PARTS = Objective(targets=partial(part_targets, stride=STRIDE), losses=parts_loss)
 
-START_FORMAT = 1
 START_KIND = "start of a backbone"
 RECORD_FILE, WEIGHTS_FILE = "record.json", "start.safetensors"
 
@@ -155,90 +141,6 @@ def start_plan(profile: Profile, network: NetworkSize | None = None) -> StartPla
     return StartPlan(pretraining=profile.pretraining, network=network or profile.network)
 
 
-# -------------------------------------------------------------------------------------------------------------- records
-
-
-class StartRevision(Strict):
-    """Of the code: raised where a change of it changes the outcome."""
-
-    start: Positive
-    training: Positive
-
-
-class StartTraining(Settings):
-    """:class:`hand_lib.training.TrainingConfig`, without the precision."""
-
-    steps: Positive
-    batch_size: Positive
-    image_size: Positive
-    learning_rate: Annotated[float, Field(gt=0)]
-    seed: Seed
-
-
-class StartDecides(Strict):
-    """What decided a start, see :attr:`StartPlan.decides`."""
-
-    revision: StartRevision
-    network: Annotated[Network, AfterValidator(possible_network)]
-    training: StartTraining
-    data: Data
-
-
-class PartsMetrics(Strict):
-    """How well parts and depth are told.
-
-    Attributes:
-        foreground_accuracy: of the cells that show the hand, the share whose part is named right.
-        depth_error: mean distance in depth on these cells.
-    """
-
-    foreground_accuracy: Share
-    depth_error: Millimetres
-
-
-class StartRecord(Record):
-    """How a start came about, and what it learnt.
-
-    Attributes:
-        decides: what decided it.
-        precision, device, libraries: what it was trained in, on and with.
-        steps, seconds: of the training; wall time of all parts of an interrupted one together.
-        metrics: on held-out hands, of the network as it is kept.
-        constant_guess: the same of one who does not look, and names the commonest part at the median depth.
-        curve: the loss while it was trained.
-        weights_sha256: of the file of weights.
-        weights_digest: of the backbone's weights as a row loads them, see :func:`hand_lib.cache.digest`.
-    """
-
-    KIND: ClassVar[str] = "a start"
-    FORMAT: ClassVar[int] = START_FORMAT
-    format: Literal[START_FORMAT]
-    decides: StartDecides
-    precision: Literal[PRECISIONS]
-    device: Text
-    libraries: Libraries
-    steps: Positive
-    seconds: Seconds
-    metrics: PartsMetrics
-    constant_guess: PartsMetrics
-    curve: Annotated[list[CurvePoint], Field(min_length=1, max_length=10_000)]
-    weights_sha256: Hash
-    weights_digest: Hash
-
-    @model_validator(mode="after")
-    def _agree(self) -> StartRecord:
-        if self.steps != self.decides.training.steps or self.curve[-1].step != self.steps:
-            raise ValueError(f"steps is {self.steps}, but not in decides.training or at the curve's end")
-        in_order(self.curve, steps=self.steps, seconds=self.seconds + 0.01)  # which are rounded to hundredths
-        return self
-
-
-class RecordedStart(StartRecord, Recorded):
-    """A start as it comes with the package: a :class:`StartRecord` with its commit, its date and the command."""
-
-    command: Text
-
-
 # ---------------------------------------------------------------------------------------------------------------- files
 
 
@@ -280,8 +182,8 @@ class Start:
             if cache.sha256(self.path) != self.record["weights_sha256"]:
                 raise HandLibError(f"{self.path} is not the file its record tells of")
             tensors, _ = cache.read_tensors(self.path)
-            with torch.device("meta"):
-                like = PartsNet(size=self.plan.network).state_dict()
+            # On the CPU: the meta device makes torch load its compiler, which takes seconds.
+            like = self.plan.build().state_dict()
             cache.expect_tensors(self.path, tensors, {name: halved(tensor) for name, tensor in like.items()})
         except HandLibError as error:
             raise HandLibError(f"{error}; {self.remedy}") from error

@@ -1,7 +1,7 @@
 """A network that names the parts of a hand: how a backbone learns to see hands before any row asks it for joints.
 
 Its targets are the renderer's mask and depth. No joint's coordinate is among them, so the backbone that comes out
-favours no way of regressing coordinates. The head is thrown away.
+favours no way of regressing coordinates. No row takes the head.
 """
 
 from __future__ import annotations
