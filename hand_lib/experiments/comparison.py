@@ -81,16 +81,21 @@ def seed_spread(runs: Iterable[Run]) -> SeedSpread:
     return pool(list(by_seed.values()) for by_seed in by_row.values())
 
 
-def recorded_spread(recorded: Iterable[Mapping[str, Any]]) -> SeedSpread:
-    """The spread between seeds in records of one profile."""
-    return pool(list(by_seed.values()) for by_seed in _by_row(recorded).values())
+def recorded_spread(recorded: Iterable[Mapping[str, Any]], *, measure: str = "epe_mean") -> SeedSpread:
+    """The spread between seeds in records of one profile.
+
+    Args:
+        recorded: the records.
+        measure: of which of their errors in mm.
+    """
+    return pool(list(by_seed.values()) for by_seed in _by_row(recorded, measure).values())
 
 
-def _by_row(recorded: Iterable[Mapping[str, Any]]) -> dict[tuple, dict[int, float]]:
-    """The mean EPE of each row's records, by seed."""
+def _by_row(recorded: Iterable[Mapping[str, Any]], measure: str = "epe_mean") -> dict[tuple, dict[int, float]]:
+    """An error of each row's records, by seed."""
     by_row: dict[tuple, dict[int, float]] = {}
     for record in recorded:
-        by_row.setdefault(_row_of(record["decides"]), {})[record["seed"]] = record["metrics"]["epe_mean"]
+        by_row.setdefault(_row_of(record["decides"]), {})[record["seed"]] = record["metrics"][measure]
     return by_row
 
 
@@ -219,6 +224,7 @@ def compare_recorded(
     recorded_b: Iterable[Mapping[str, Any]],
     *,
     spread: SeedSpread,
+    measure: str = "epe_mean",
     confidence: float = 0.95,
     margin: float = MARGIN,
 ) -> Comparison:
@@ -230,6 +236,7 @@ def compare_recorded(
     Args:
         recorded_a, recorded_b: records of one profile, each of one row, one a seed.
         spread: between seeds, for fewer than :data:`OWN_SEEDS` of them; see :func:`recorded_spread`.
+        measure: which of the records' errors in mm, the mean EPE or another.
         confidence: level of the interval.
         margin: mm within which two rows are called equal.
 
@@ -242,10 +249,10 @@ def compare_recorded(
         raise HandLibError(f"no seed is recorded of both: got seeds {sorted(a)} and {sorted(b)}")
     if any(a[seed]["decides"]["data"] != b[seed]["decides"]["data"] for seed in seeds):
         raise HandLibError("these runs were measured on different evaluation images")
-    epe = [[of[seed]["metrics"]["epe_mean"] for seed in seeds] for of in (a, b)]
+    errors = [[of[seed]["metrics"][measure] for seed in seeds] for of in (a, b)]
     if len(seeds) >= OWN_SEEDS:
-        spread = pool(epe)
-    by_seed = np.subtract(*epe)
+        spread = pool(errors)
+    by_seed = np.subtract(*errors)
     difference, low, high, image_error = difference_interval(by_seed[:, None], spread, confidence)
     return Comparison(
         difference=difference,

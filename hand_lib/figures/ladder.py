@@ -15,9 +15,7 @@ from hand_lib.experiments import (
     Comparison,
     Run,
     SeedSpread,
-    compare_recorded,
     is_current,
-    recorded_spread,
     records,
 )
 from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table, together
@@ -50,8 +48,8 @@ TITLES: Mapping[str, str] = {
     "multihead-2x32": "2 heads of 32 maps",
     "multihead-4x16": "4 heads of 16 maps",
     "refine-blind": "refined: no maps",
-    "refine-hdr-through": "refined: all maps, not detached",
-    "heatmap25d-x10": "2.5D detection, logits × 10",
+    "refine-hdr-through": "refined: not detached",
+    "heatmap25d-x10": "2.5D, logits × 10",
 }
 COLUMNS = (
     Column("metrics.epe_mean", "EPE mean, mm", 2),
@@ -89,7 +87,7 @@ NOT_RECORDED = (
 )
 
 
-def _own_records(profile: str, rows: Iterable[str]) -> list[dict[str, Any]]:
+def own_records(profile: str, rows: Iterable[str]) -> list[dict[str, Any]]:
     """The recorded runs of these rows with the profile's own network and start, by today's code."""
     rows, own = set(rows), PROFILES[profile]
     ours = (asdict(own.network), own.start)
@@ -103,7 +101,7 @@ def recorded(rows: Iterable[str]) -> list[dict[str, Any]]:
     Runs of other code or other pictures than today's are left out.
     """
     rows = list(rows)
-    return next(filter(None, (_own_records(profile, rows) for profile in RECORDED)), [])
+    return next(filter(None, (own_records(profile, rows) for profile in RECORDED)), [])
 
 
 def recorded_table(rows: Iterable[str]) -> Table | None:
@@ -121,57 +119,6 @@ def recorded_note(own: Sequence[Mapping]) -> str:
     return f"Recorded runs of the profile {own[0]['profile']}, on {', '.join(devices)}."
 
 
-MOST_STEPS_LAST = ("quick", "long", "full")
-NO_PAIRS = "No seed of these rows and variants is recorded for this version of the code and the pictures."
-
-
-def recorded_comparisons(pairs: Iterable[tuple[str, str]]) -> dict[str, list[Comparison]]:
-    """Pairs of rows or variants, compared over the seeds that are recorded of both.
-
-    Args:
-        pairs: names, as in "the first minus the second".
-
-    Returns:
-        For each profile of :data:`MOST_STEPS_LAST` its comparisons; without the profiles and the pairs that have none.
-    """
-    pairs = list(pairs)
-    found = {}
-    for profile in MOST_STEPS_LAST:
-        own = _own_records(profile, rows_and_variants())
-        spread, seeds = recorded_spread(own), {}
-        for record in own:
-            seeds.setdefault(record["row"], {})[record["seed"]] = record
-        found[profile] = [
-            compare_recorded(seeds[a].values(), seeds[b].values(), spread=spread)
-            for a, b in pairs
-            if seeds.get(a, {}).keys() & seeds.get(b, {}).keys()
-        ]
-    return {profile: comparisons for profile, comparisons in found.items() if comparisons}
-
-
-def recorded_differences_table(found: Mapping[str, Sequence[Comparison]]) -> Table | None:
-    """What :func:`recorded_comparisons` gives, a line a pair and profile; None where that is empty."""
-    if not found:
-        return None
-    lines = [
-        [
-            f"{title(c.names[0])} − {title(c.names[1])}",
-            profile,
-            f"{c.difference:+.2f}",
-            interval(c),
-            str(len(c.seeds)),
-            c.verdict,
-        ]
-        for profile, comparisons in found.items()
-        for c in comparisons
-    ]
-    return table(
-        ["difference of EPE", "profile", "mm", "95 % interval", "seeds", "the first is"],
-        lines,
-        note="Recorded runs. Negative: the first is better. The interval is over seeds, on the evaluation set's hands.",
-    )
-
-
 LENGTHS = ("quick", "long")  # the same experiment with few steps and with many
 NO_LENGTHS = f"These rows have no seed that is recorded in both {' and '.join(f'`{profile}`' for profile in LENGTHS)}."
 
@@ -184,7 +131,7 @@ def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
     rows = list(rows)
     epe: dict[tuple[str, str], dict[int, float]] = {(row, profile): {} for row in rows for profile in LENGTHS}
     for profile in LENGTHS:
-        for r in _own_records(profile, rows):
+        for r in own_records(profile, rows):
             epe[r["row"], profile][r["seed"]] = r["metrics"]["epe_mean"]
     seeds = set.intersection(*(set(values) for values in epe.values())) if epe else set()
     if not seeds:

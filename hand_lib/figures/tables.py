@@ -7,6 +7,7 @@ import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from hand_lib.errors import printable
 
@@ -32,15 +33,23 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A small table that shows itself in a notebook (HTML), in a terminal (Markdown) and on a page."""
+    """A small table that shows itself in a notebook (HTML), in a terminal (Markdown) and on a page.
+
+    Attributes:
+        header: the columns' titles.
+        rows: the cells.
+        note: under the table.
+        align: "right" for numbers or "left" for words; the first column is always to the left.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    align: Literal["left", "right"] = "right"
 
     def _repr_html_(self) -> str:
         def line(cells: Iterable[str], tag: str) -> str:
-            sides = ("left" if i == 0 else "right" for i in range(len(self.header)))
+            sides = ("left" if i == 0 else self.align for i in range(len(self.header)))
             return "".join(
                 f'<{tag} style="text-align:{side};padding:0.2em 0.7em">{html.escape(cell)}</{tag}>'
                 for cell, side in zip(cells, sides, strict=True)
@@ -62,7 +71,7 @@ class Table:
         def line(cells: Iterable[str]) -> str:
             return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
-        rule = "|" + "|".join(["---"] + ["---:"] * (len(self.header) - 1)) + "|"
+        rule = "|" + "|".join(["---"] + ["---:" if self.align == "right" else "---"] * (len(self.header) - 1)) + "|"
         text = "\n".join([line(self.header), rule, *(line(row) for row in self.rows)])
         return f"{text}\n\n{self.note}" if self.note else text
 
