@@ -69,8 +69,12 @@ def test_the_profiles_are_consistent():
     assert (full.training_count, full.evaluation_count) == (41_258, 2_728)  # RHD's
     epochs = full.steps * full.batch_size / full.training_count
     assert epochs == pytest.approx(30, abs=0.01)
-    assert full.network.grid == PROFILES["paper"].network.grid == 8
-    assert PROFILES["quick"].network.grid == 4
+    assert full.network.grid == PROFILES["paper"].network.grid == quick.network.grid == 8
+    # One file of weights serves all that runs on a CPU; no picture of theirs is among those it was learnt from.
+    smoke = PROFILES["smoke"]
+    assert len({experiments.start_plan(profile).shipped for profile in (smoke, quick, long)}) == 1
+    assert all(PROFILES[name].pretraining.data_seed != experiments.DATA_SEED for name in PROFILES)
+    assert [PROFILES[name].start for name in list(PROFILES)[:5]] == ["parts"] * 4 + ["imagenet"]
 
 
 def test_unknown_names_list_the_choices():
@@ -194,7 +198,7 @@ def test_imagenet_s_weights_start_the_backbone_and_change_the_key(monkeypatch):
     monkeypatch.setattr(planning, "load_imagenet", lambda depth, *, folder, instead="": weights)
     random, given = (plan("afr", profile=wide, device="cpu", start=start) for start in ("random", "imagenet"))
     assert given.key != random.key and given.name == "afr-imagenet-s0"
-    start, head = given.start(), random.begin()
+    start, head = given.begin(), random.begin()
     assert torch.equal(start.backbone.conv1.weight, weights["conv1.weight"])
     assert torch.equal(start.decoder.transform.first.weight, head.decoder.transform.first.weight)
     assert not torch.equal(start.backbone.conv1.weight, head.backbone.conv1.weight)
@@ -352,7 +356,7 @@ def test_a_foreign_checkpoint_is_one_line(tmp_path):
     with pytest.raises(HandLibError, match="not a checkpoint of this package") as error:
         experiments.evaluate_checkpoint(path)
     assert str(path) in str(error.value)
-    network = json.dumps({"depth": 18, "width": 8, "image_size": 32, "final_stride": 1})
+    network = json.dumps({"depth": 18, "width": 8, "image_size": 32, "stem_stride": 4, "final_stride": 1})
     about = {"row": "fr", "network": network, "profile": "tiny", "seed": "0", "kind": "weights", "key": "ab" * 32}
     cache.write_tensors(path, {"conv.weight": torch.zeros(3)}, about)
     with pytest.raises(HandLibError, match=r"lacks the tensor backbone\.") as error:
@@ -499,7 +503,7 @@ def test_the_estimate_uses_like_runs(monkeypatch):
     done = tiny(backbone="resnet34", seed=90)
     cache.write_json(done.folder / "record.json", made_records.changed(done.record, seconds=600.0))
     measured = []
-    monkeypatch.setattr(estimates, "_measured_seconds", lambda *arguments: measured.append(1) or 1.0)
+    monkeypatch.setattr(estimates, "_measured", lambda *arguments: measured.append(1) or 1.0)
     assert "about 10 min" in experiments.estimate("afr", "tiny", "cpu", backbone="resnet34")
     assert not measured
     assert "about 1 s" in experiments.estimate("fr", "tiny", "cpu", backbone="resnet34")
@@ -519,7 +523,7 @@ def test_a_start_is_asked_for_once():
     asked = []
     given = lambda size: asked.append(1) or {"decoder.transform.last.bias": torch.rand(63)}  # noqa: E731
     planned = plan(replace(ROWS["afr"], recipe=Recipe(start=given)), profile="tiny", device="cpu")
-    digest = planned.decides["start"]
+    digest = planned.decides["given"]
     begun = planned.begin().state_dict()["decoder.transform.last.bias"]
     assert asked == [1] and digest == cache.digest({"decoder.transform.last.bias": begun})
 

@@ -107,6 +107,19 @@ def test_three_transposed_convolutions_make_maps_of_eight_times_the_side():
     assert torch.equal(maps[:, 5, 0], flat[:, 10]) and torch.equal(maps[:, 5, 1], flat[:, 11])
 
 
+def test_a_stamp_lies_round_three_and_a_half_cells_beyond_its_input_cells_pixel():
+    net = Deconvolutions(channels=8, features=8).eval()
+    for layer in net.upsample:
+        if isinstance(layer, torch.nn.ConvTranspose2d):
+            torch.nn.init.constant_(layer.weight, 1.0)
+    X = torch.zeros(1, 8, 5, 6)
+    X[..., 2, 3] = 1.0
+    stamp = net.upsample(X)[0, 0]
+    row = (stamp.sum(1) @ torch.arange(40.0)) / stamp.sum()
+    column = (stamp.sum(0) @ torch.arange(48.0)) / stamp.sum()
+    assert (row.item(), column.item()) == pytest.approx((8 * 2 + 3.5, 8 * 3 + 3.5))
+
+
 def test_the_detection_head_starts_near_the_centre_and_keeps_the_variance():
     torch.manual_seed(0)
     net = Deconvolutions(channels=256, features=64)

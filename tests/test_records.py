@@ -127,7 +127,7 @@ WRONG = [
     ("date", "yesterday"),
     ("date", "2026-13-41T00:00:00+00:00"),
     ("commit", "HEAD"),
-    ("format", 1),
+    ("format", 2),
     ("format", True),
     ("seconds", -1.0),
     ("seconds", None),
@@ -160,6 +160,10 @@ WRONG = [
     ("decides.training.precision", "64-true"),
     ("decides.training.augmentation", [[[[1]]]]),
     ("decides.data.version", 3),
+    ("decides.start", "random"),
+    ("decides.weights", None),
+    ("decides.pretraining", None),
+    ("start", "imagenet"),
     ("decides.row", "afr"),
     ("metrics.epe_mean", 29.9),
     ("metrics.epe_mean", -1.0),
@@ -204,7 +208,7 @@ def test_a_field_more_or_less_or_changed(tmp_path, change):
     elif change == "key":
         record = seal(record | {"key": HASH})
     else:
-        record["decides"]["training"]["learning_rate"] = 1e-3
+        record["decides"]["training"]["learning_rate"] = 2e-3
         record = seal(record)
     path.write_text(json.dumps(record))
     words = {"missing": "pa_epe_mean", "more": "uncommitted_changes", "moved digit": "sha256"}
@@ -469,7 +473,7 @@ def test_who_edits_the_package_may_train_all_the_same(capsys, monkeypatch):
 
 def test_the_models_refuse_what_they_do_not_know():
     assert "tiny" in PROFILES  # the fixture
-    with pytest.raises(HandLibError, match="format 2"):
-        validate({"format": 3}, RunRecord)
-    with pytest.raises(HandLibError, match="format 2"):
+    with pytest.raises(HandLibError, match=r"a newer version .* reads format 3"):
+        validate({"format": 4}, RunRecord)
+    with pytest.raises(HandLibError, match="format 3"):
         validate([], RunRecord)

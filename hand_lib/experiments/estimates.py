@@ -15,6 +15,7 @@ from hand_lib.experiments.planning import RECORD_FILE, Plan, plan
 from hand_lib.experiments.profiles import PROFILES, Profile
 from hand_lib.experiments.provenance import device_name
 from hand_lib.experiments.recording import read_run, records
+from hand_lib.experiments.starts import PARTS, StartPlan
 from hand_lib.models.rows import Row
 from hand_lib.samples import Samples
 from hand_lib.training import JOINTS, Objective, TrainingConfig
@@ -30,15 +31,32 @@ def estimate(
 ) -> str:
     """How long training should take and on what, for example "about 50 s on this CPU (AMD EPYC, 1 thread)".
 
+    Where the backbone that the row starts from has still to be trained, its time is said beside.
+
     Runs that are in the cache take no time and are named as such. The time of a training is taken from a finished run
     of the same row, profile and backbone on a like device, else from a few measured steps.
 
     Raises:
         HandLibError: an unknown row, profile, device or backbone.
     """
-    return expected_time(
-        [plan(row, profile=profile, device=device, backbone=backbone, seed=seed) for seed in seeds], device
-    )
+    plans = [plan(row, profile=profile, device=device, backbone=backbone, seed=seed) for seed in seeds]
+    said = expected_time(plans, device)
+    if plans and plans[0].lacks_start:
+        before = time_of_start(plans[0].pretraining, training.choose_device(device))
+        said += f"; before it, for what it starts from, {before}"
+    return said
+
+
+def time_of_start(planned: StartPlan, device: torch.device) -> str:
+    """How long the training of a start should take, in the words of :func:`estimate`, from a few measured steps."""
+    config = planned.config(training.choose_precision(device))
+    seconds = measured_seconds(planned.build(), config, planned.pretraining.render_size, device, objective=PARTS)
+    return _about(seconds, device)
+
+
+def _about(seconds: float, device: torch.device) -> str:
+    kind = {"cpu": "this CPU", "cuda": "this GPU", "mps": "this GPU"}[device.type]
+    return f"about {say_duration(seconds)} on {kind} ({device_name(device)})"
 
 
 def expected_time(plans: Sequence[Plan], device: str | None) -> str:
@@ -49,8 +67,7 @@ def expected_time(plans: Sequence[Plan], device: str | None) -> str:
     where = training.choose_device(device)
     name = device_name(where)
     seconds = _recorded_seconds(left[0], name) or _measured(left[0], where)
-    kind = {"cpu": "this CPU", "cuda": "this GPU", "mps": "this GPU"}[where.type]
-    said = f"about {say_duration(seconds * len(left))} on {kind} ({name})"
+    said = _about(seconds * len(left), where)
     if len(plans) == 1:
         return said
     if len(left) == len(plans):

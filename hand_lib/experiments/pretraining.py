@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,12 +18,13 @@ from hand_lib.datasets.augmentation import crop
 from hand_lib.datasets.part_maps import PART_CLASSES, part_targets
 from hand_lib.datasets.synthetic import load_synthetic
 from hand_lib.errors import HandLibError, Stopped
-from hand_lib.experiments.estimates import measured_seconds, say_duration
+from hand_lib.experiments.estimates import time_of_start
 from hand_lib.experiments.fitting import check_finished
 from hand_lib.experiments.provenance import device_name, library_versions
 from hand_lib.experiments.recording import recorded
 from hand_lib.experiments.schema import seal, validate
 from hand_lib.experiments.starts import (
+    PARTS,
     RECORD_FILE,
     START_FORMAT,
     START_KIND,
@@ -33,16 +33,15 @@ from hand_lib.experiments.starts import (
     Start,
     StartPlan,
     StartRecord,
+    backbone_weights,
     find_kept,
     find_shipped,
     halved,
     widened,
 )
-from hand_lib.models.parts import STRIDE, PartsNet, parts_loss
+from hand_lib.models.parts import STRIDE, PartsNet
 from hand_lib.samples import Samples
-from hand_lib.training import Objective
 
-PARTS = Objective(targets=partial(part_targets, stride=STRIDE), losses=parts_loss)
 GUESS_FROM = 2048  # training hands that the constant guess is made from, at most
 AT_ONCE = 64  # hands that are measured together
 
@@ -68,6 +67,7 @@ def pretrain(
         Unfinished: the deadline came first.
         Stopped: Ctrl-C or another signal, after the checkpoint was saved; the same call goes on from there.
     """
+    where = training.choose_device(device)
     checkpoint = planned.folder / training.CHECKPOINT_FILE
     found = find_kept(planned)
     if found is not None and not (checkpoint.exists() and os.access(planned.folder, os.W_OK)):
@@ -78,21 +78,22 @@ def pretrain(
         )
     with cache.lock(planned.folder, waiting_for=f"the training of {planned.name}'s start"):
         cache.remove_leftovers(planned.folder)
-        start = find_kept(planned) or _train(planned, device, deadline, progress=progress)
+        start = find_kept(planned) or _train(planned, where, deadline, progress=progress)
         with cache.readable_errors(checkpoint, "delete"):
             checkpoint.unlink(missing_ok=True)
     return start
 
 
-def _train(planned: StartPlan, device: str | None, deadline: float | None, *, progress: bool) -> Start:
-    where = training.choose_device(device)
+def _train(planned: StartPlan, where: torch.device, deadline: float | None, *, progress: bool) -> Start:
     config = planned.config(training.choose_precision(where))
     training_set, evaluation_set = (_hands(planned, split) for split in ("training", "evaluation"))
     model = planned.build()
     if progress:
-        seconds = measured_seconds(planned.build(), config, planned.pretraining.render_size, where, objective=PARTS)
-        time = f"about {say_duration(seconds)} on {device_name(where)}"
-        print(f"{planned.title}, which names the parts of hands: {time}", file=sys.stderr, flush=True)
+        print(
+            f"{planned.title}, which names the parts of hands: {time_of_start(planned, where)}",
+            file=sys.stderr,
+            flush=True,
+        )
     fabric = training.make_fabric(where, config.precision)
     done = training.train(
         model,
@@ -108,11 +109,11 @@ def _train(planned: StartPlan, device: str | None, deadline: float | None, *, pr
         progress_bar=progress,
     )
     check_finished(done, planned.title, config)
-    weights = {name: halved(tensor.detach().cpu()) for name, tensor in model.backbone.state_dict().items()}
+    weights = {name: halved(tensor.detach().cpu()) for name, tensor in model.state_dict().items()}
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise HandLibError(f"{planned.title}: {name} is not finite in half precision")
-    model.backbone.load_state_dict(widened(weights))  # measured as it is kept
+    model.load_state_dict(widened(weights))  # measured as it is kept
     path = planned.folder / WEIGHTS_FILE
     cache.write_tensors(path, weights, {**_about(planned), "kind": START_KIND, "key": planned.key})
     size = planned.network.image_size
@@ -130,7 +131,7 @@ def _train(planned: StartPlan, device: str | None, deadline: float | None, *, pr
         "constant_guess": guess_parts(training_set[:GUESS_FROM], evaluation_set, size=size),
         "curve": done.curve,
         "weights_sha256": cache.sha256(path),
-        "weights_digest": cache.digest(widened(weights)),
+        "weights_digest": cache.digest(backbone_weights(weights)),
     }
     cache.write_json(planned.folder / RECORD_FILE, validate(seal(record), StartRecord))
     if done.stopped_by:  # too late to stop this training, but not to stop

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -21,6 +21,7 @@ from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor
 
 from hand_lib import cache, training
+from hand_lib.datasets.part_maps import part_targets
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.profiles import Pretraining, Profile
 from hand_lib.experiments.schema import (
@@ -36,13 +37,15 @@ from hand_lib.experiments.schema import (
     validate,
 )
 from hand_lib.experiments.sources import parts_hash
-from hand_lib.models.parts import PartsNet
+from hand_lib.models.parts import STRIDE, PartsNet, parts_loss
 from hand_lib.models.size import NetworkSize
 from hand_lib.strict import Hash, Millimetres, Positive, Seconds, Seed, Share, Strict, Text
 from hand_lib.synthetic import DATA_VERSION
-from hand_lib.training import TrainingConfig
+from hand_lib.training import Objective, TrainingConfig
 from hand_lib.training.checkpoints import CurvePoint, in_order
 from hand_lib.training.config import PRECISIONS
+
+PARTS = Objective(targets=partial(part_targets, stride=STRIDE), losses=parts_loss)
 
 START_FORMAT = 1
 START_KIND = "start of a backbone"
@@ -200,11 +203,11 @@ class StartRecord(Record):
         decides: what decided it.
         precision, device, libraries: what it was trained in, on and with.
         steps, seconds: of the training; wall time of all parts of an interrupted one together.
-        metrics: on held-out hands, of the backbone as it is kept with the head that is not.
+        metrics: on held-out hands, of the network as it is kept.
         constant_guess: the same of one who does not look, and names the commonest part at the median depth.
         curve: the loss while it was trained.
         weights_sha256: of the file of weights.
-        weights_digest: of the weights as a backbone loads them, see :func:`hand_lib.cache.digest`.
+        weights_digest: of the backbone's weights as a row loads them, see :func:`hand_lib.cache.digest`.
     """
 
     KIND: ClassVar[str] = "a start"
@@ -257,7 +260,18 @@ class Start:
 
     @cached_property
     def weights(self) -> Mapping[str, Tensor]:
-        """The backbone's weights by torchvision's names, float32, as the file holds them.
+        """The backbone's weights by torchvision's names, float32: what rows start from; errors as :attr:`tensors`."""
+        return backbone_weights(self.tensors)
+
+    def network(self) -> PartsNet:
+        """The network that names parts, its head included, in evaluation mode; errors as :attr:`tensors`."""
+        model = self.plan.build()
+        model.load_state_dict(widened(self.tensors))
+        return model.eval()
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """What the file holds.
 
         Raises:
             HandLibError: the file is missing, damaged, or not the one the record tells of.
@@ -267,11 +281,11 @@ class Start:
                 raise HandLibError(f"{self.path} is not the file its record tells of")
             tensors, _ = cache.read_tensors(self.path)
             with torch.device("meta"):
-                like = self.plan.network.backbone().state_dict()
+                like = PartsNet(size=self.plan.network).state_dict()
             cache.expect_tensors(self.path, tensors, {name: halved(tensor) for name, tensor in like.items()})
         except HandLibError as error:
             raise HandLibError(f"{error}; {self.remedy}") from error
-        return widened(tensors)
+        return tensors
 
 
 def halved(tensor: Tensor) -> Tensor:
@@ -280,8 +294,14 @@ def halved(tensor: Tensor) -> Tensor:
 
 
 def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """As a backbone loads them."""
+    """As a network loads them."""
     return {name: tensor.float() if tensor.dtype == torch.float16 else tensor for name, tensor in tensors.items()}
+
+
+def backbone_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of a start's file what a row's backbone takes, by torchvision's names, as it loads them; the head is left out."""
+    part = "backbone."
+    return widened({name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)})
 
 
 def find_start(planned: StartPlan) -> Start | None:

@@ -18,6 +18,9 @@ class Deconvolutions(nn.Module):
     """G of detection: three transposed convolutions, each doubling the maps' sides, then one heatmap and one depth
     map a joint.
 
+    What input cell i stamps lies round output cell 8i + 3.5, while cell 8i stands on its pixel. The kernels can learn
+    the difference, since their targets are pixels: the maps stand where soft-argmax reads them.
+
     Args:
         channels: C of X.
         features: channels between.

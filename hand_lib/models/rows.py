@@ -14,8 +14,10 @@ prints parameters and multiply-adds of three rows with ResNet-50 at 256 px. What
   the level of 5.4 M. Table 1 is ResNet-18: there all seven rows are level.
 - Pooled features (ID-3, ID-4) of the size of one head's maps (8 maps of 8×8: 512 numbers a joint) would need a
   projection to 10,752 channels, more than the level. They get what nine tenths of the level buy.
-- The paper says that AFR needs less computation than FR. At one level of parameters it is the other way round: FR's
-  linear layers use every weight once a picture, AFR's projection uses its own at every cell.
+- The paper says that AFR needs fewer computations and parameters than FR. At one level the parameters are equal, and
+  the computations are more: FR's linear layers use every weight once a picture, AFR's projection its own in every cell.
+- The paper says that ID-4 and ID-6 have representations of one dimension. At this level they cannot, see above: with
+  ResNet-18 at 256 px a joint has 272 numbers there and 512 here.
 - Refinement (ID-8 to ID-11) adds parameters, mostly of the further stages' own last blocks, and is matched to nothing.
 - A thinner backbone (``width`` below 64) has thinner hidden layers in proportion; heads and maps stay 8 and 8.
 """
