@@ -106,7 +106,7 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
 def test_lengths_are_compared_over_the_seeds_that_all_have(monkeypatch):
     def record(profile: str, row: str, seed: int, epe: float, **changes):
         decides = {"network": asdict(PROFILES[profile].network)}
-        return run_of(row, seed, epe).record | {"start": "parts", "decides": decides} | changes
+        return run_of(row, seed, epe).record | {"profile": profile, "start": "parts", "decides": decides} | changes
 
     kept = {
         "quick": [record("quick", "fr", 0, 24.0), record("quick", "fr", 1, 26.0), record("quick", "afr", 0, 23.0)],
