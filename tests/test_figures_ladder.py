@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from made_records import made_record
 
 from hand_lib.experiments import PROFILES, Comparison, SeedSpread, pool
 from hand_lib.figures import ladder
@@ -107,7 +106,7 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
 def test_lengths_are_compared_over_the_seeds_that_all_have(monkeypatch):
     def record(profile: str, row: str, seed: int, epe: float, **changes):
         decides = {"network": asdict(PROFILES[profile].network)}
-        return run_of(row, seed, epe).record | {"start": "parts", "decides": decides} | changes
+        return run_of(row, seed, epe).record | {"profile": profile, "start": "parts", "decides": decides} | changes
 
     kept = {
         "quick": [record("quick", "fr", 0, 24.0), record("quick", "fr", 1, 26.0), record("quick", "afr", 0, 23.0)],
@@ -191,29 +190,3 @@ def test_costs_are_the_counted_ones_and_the_papers_stand_where_it_prints_them():
         "–",
     )
     assert rows[1][-1] == "5.4 M, 0.2 G"
-
-
-def test_recorded_pairs_are_shown_profile_by_profile(monkeypatch):
-    def kept(profile):
-        epe = {
-            "quick": {"refine-hdr": 20.0, "refine-blind": 22.0, "multihead": 22.02},
-            "long": {"refine-hdr": 18.0, "refine-blind": 19.0},
-        }.get(profile, {})
-        seeds = range(6 if profile == "quick" else 1)  # with one, nothing is known of the spread
-        return [made_record(row, s, v + 0.1 * (-1) ** s, profile=profile) for row, v in epe.items() for s in seeds]
-
-    monkeypatch.setattr(ladder, "records", kept)
-    pairs = [("refine-hdr", "refine-blind"), ("refine-blind", "multihead"), ("maps", "fr")]
-    found = ladder.recorded_comparisons(pairs)
-    assert [(profile, [c.verdict for c in found[profile]]) for profile in found] == [
-        ("quick", ["better", "equal"]),
-        ("long", ["not resolved"]),
-    ]
-    table = ladder.recorded_differences_table(found)
-    assert [(line[1], line[2], line[4]) for line in table.rows] == [
-        ("quick", "-2.00", "6"),
-        ("quick", "-0.02", "6"),
-        ("long", "-1.00", "1"),
-    ]
-    assert table.rows[2][3] == "–"
-    assert ladder.recorded_comparisons([("maps", "fr")]) == {} and ladder.recorded_differences_table({}) is None

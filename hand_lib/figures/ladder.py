@@ -50,6 +50,7 @@ TITLES: Mapping[str, str] = {
     "refine-blind": "refined: no maps",
     "refine-hdr-through": "refined: not detached",
     "heatmap25d-x10": "2.5D, logits × 10",
+    "heatmap25d-sharp": "2.5D, sharpness learnt",
 }
 COLUMNS = (
     Column("metrics.epe_mean", "EPE mean, mm", 2),
@@ -89,10 +90,18 @@ NOT_RECORDED = (
 
 def own_records(profile: str, rows: Iterable[str]) -> list[dict[str, Any]]:
     """The recorded runs of these rows with the profile's own network and start, by today's code."""
-    rows, own = set(rows), PROFILES[profile]
-    ours = (asdict(own.network), own.start)
-    found = [r for r in records(profile) if r["row"] in rows and (r["decides"]["network"], r["start"]) == ours]
-    return [r for r in found if is_current(r)]
+    rows = set(rows)
+    return [r for r in of_own_network(records(profile)) if r["row"] in rows and is_current(r)]
+
+
+def of_own_network(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records with their profile's own network and start, so that each row and seed is there once."""
+
+    def own(record: dict[str, Any]) -> bool:
+        profile = PROFILES[record["profile"]]
+        return (record["decides"]["network"], record["start"]) == (asdict(profile.network), profile.start)
+
+    return [record for record in found if own(record)]
 
 
 def recorded(rows: Iterable[str]) -> list[dict[str, Any]]:

@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
-from hand_lib.experiments import SeedSpread, recorded_spread
-from hand_lib.figures.ladder import a_against_a
+from hand_lib.experiments import recorded_spread
 from hand_lib.figures.rungs import BRANCHES, Pair, Rung, climb
 from hand_lib.figures.style import GRID, INK, SERIES_COLORS, panels
 
@@ -27,8 +26,9 @@ HOW_TO_READ = (
     "Left: the error of a row, a ring a seed, a bar for the mean. Middle: the row minus the one before it, on the same "
     "seeds; a ring a seed, the mean with its 95 % interval over seeds, and the verdict in words. A filled mark is "
     "resolved. The grey band is A/A: 19 of 20 differences between two trainings of *one* row lie in it. Right: the "
-    "paper's difference on RHD, on a scale of its own. Its order can be compared with ours, its millimetres cannot."
+    "paper's difference on RHD, on a scale of its own: compare its sign with ours, not its millimetres."
 )
+NO_SEED = "no seed recorded"
 WIDTH = 3.75  # inches: 360 px on a phone
 LINE = 0.40  # inches a step
 
@@ -146,14 +146,7 @@ def ladder_alt(
 def _spoken(rung: Rung) -> str:
     found = rung.comparison
     if rung.pair[1] is None:
-        return (
-            f"{statistics.fmean(rung.values):.2f} mm over {len(rung.values)} seeds" if rung.values else "not recorded"
-        )
+        return f"{statistics.fmean(rung.values):.2f} mm over {len(rung.values)} seeds" if rung.values else NO_SEED
     if found is None:
-        return "no seed recorded of both"
+        return NO_SEED
     return f"{found.difference:+.2f} mm over {len(found.seeds)} seeds, {found.verdict}"
-
-
-def ladder_note(spread: SeedSpread) -> str:
-    """How the picture is read, with the A/A line."""
-    return f"{HOW_TO_READ} {a_against_a(spread)}"

@@ -7,31 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from hand_lib.experiments import Comparison, Run, compare, seed_spread
 from hand_lib.figures.ladder import interval, title
-from hand_lib.figures.style import SERIES_COLORS, panels
+from hand_lib.figures.rungs import AVERAGES, MAPS
 from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, together
 from hand_lib.models.backbone import LAYOUTS
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
 
-# "The row before" in Table 1. ID-2 to ID-4 (averages) and ID-5 to ID-7 (maps) are two branches, both from FR.
-BEFORE: Mapping[str, str] = {
-    "afr": "fr",
-    "pooled": "afr",
-    "pooled-shared": "pooled",
-    "maps": "fr",
-    "maps-shared": "maps",
-    "multihead": "maps-shared",
-    "refine-h": "multihead",
-    "refine-hd": "refine-h",
-    "refine-hdr": "refine-hd",
-    "refine-hdr-3": "refine-hdr",
-}
+# "The row before" in Table 1: averages and maps are two branches, both from FR.
+BEFORE: Mapping[str, str] = dict((*AVERAGES, *MAPS))
 TABLE_1 = ("fr", *BEFORE)
 TABLE_2 = ("heatmap25d", "afr", "multihead")
 NOT_COMPARABLE = "(not comparable)"
@@ -71,6 +58,7 @@ def table_1(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
                 ROWS[row].table_id,
                 title(row),
                 together(mean_and_spread([metrics["epe_mean"] for metrics in own], digits=2)),
+                together(mean_and_spread([metrics["pa_epe_mean"] for metrics in own], digits=2)),
                 together(mean_and_spread([metrics["auc_20_50"] for metrics in own], digits=3)),
                 str(len(own)),
                 f"{ROWS[row].paper.epe[18]:.2f}",
@@ -81,47 +69,13 @@ def table_1(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
         "",
         "row",
         "EPE, mm",
+        "Procrustes, mm",
         "AUC 20–50",
         "n",
         PAPER_EPE,
         f"paper's AUC {NOT_COMPARABLE}",
     )
     return Table(header, tuple(lines), note)
-
-
-def table_1_chart(*groups: Sequence[Mapping[str, Any]]) -> Figure:
-    """Table 1 and the rival as a picture: a panel for each group of records, and the paper's own beside them.
-
-    The panels share their rows and not their scale: what can be compared is the order of the rows within each.
-
-    Args:
-        groups: records of one profile each; empty groups are left out.
-    """
-    rows = (*TABLE_1, "heatmap25d")
-    shown = [(f"profile {group[0]['profile']}", group) for group in groups if group]
-    figure, axes = panels(1, len(shown) + 1, width=1.3 + 1.6 * (len(shown) + 1), height=4.0, sharey=True)
-    for ax, (name, group) in zip(axes[0], shown, strict=False):
-        epe = {row: [r["metrics"]["epe_mean"] for r in group if r["row"] == row] for row in rows}
-        _ladder_line(ax, {row: statistics.fmean(values) for row, values in epe.items() if values}, label="mean")
-        seeds = [(value, rows.index(row)) for row, values in epe.items() for value in values]
-        ax.plot(*zip(*seeds, strict=True), "|", color=SERIES_COLORS[2], markersize=9, label="one seed")
-        ax.set(title=name)
-    axes[0, 0].legend(loc="best", fontsize=8)
-    _ladder_line(axes[0, -1], {row: ROWS[row].paper.epe[18] for row in rows}, label=None)
-    axes[0, -1].set(title=f"paper, RHD\n{NOT_COMPARABLE}")
-    axes[0, 0].set_yticks(range(len(rows)), rows)  # the rows' short names: on a phone there is little room
-    axes[0, 0].invert_yaxis()
-    return figure
-
-
-def _ladder_line(ax: Axes, epe: Mapping[str, float], label: str | None) -> None:
-    """A point a row; a line joins the rows that stand on each other, and the rival stands alone."""
-    look = {"marker": "o", "color": SERIES_COLORS[0], "linewidth": 1, "markersize": 5}
-    on_ladder = [(epe[row], y) for y, row in enumerate(TABLE_1) if row in epe]
-    ax.plot(*zip(*on_ladder, strict=True), label=label, **look)
-    if "heatmap25d" in epe:
-        ax.plot(epe["heatmap25d"], len(TABLE_1), **look)
-    ax.set(xlabel="EPE, mm")
 
 
 def table_1_steps(

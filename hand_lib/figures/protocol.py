@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 
 from hand_lib.datasets.augmentation import Augmentation
 from hand_lib.experiments import PROFILES, Profile, get_profile
 from hand_lib.experiments.profiles import STARTS
-from hand_lib.figures.ladder import title
 from hand_lib.figures.tables import Table, together
 from hand_lib.models.decoders import MLP
 from hand_lib.models.rows import HEADS, MAPS, ROWS, level
 from hand_lib.models.size import NetworkSize
-from hand_lib.skeleton import NUM_JOINTS
 
 SAME = "as theirs"
 NOT_PRINTED = "not printed"
@@ -35,9 +31,24 @@ def protocol_table(profile: str | Profile) -> Table:
     for name, value in _settings(theirs).items():
         own = _settings(ours)[name]
         lines.append((name, value, own, SAME if own == value else reasons[name]))
-    lines += [_level(ours), *_widths(ours.network), _seeds(ours)]
+    lines += [_level(ours), _widths(ours.network), _seeds(ours)]
     header = ("", "theirs, on RHD", f"ours, profile {ours.name}", "why")
     return Table(header, tuple(lines), align="left")
+
+
+def network_words(size: NetworkSize) -> str:
+    """How large a network is, in two sentences, beside the published one."""
+    published = NetworkSize(depth=size.depth)
+    said = (
+        f"ResNet-{size.depth} with {size.width} channels in its first block, for pictures of {size.image_size} px, "
+        f"which X divides into {size.grid} × {size.grid} cells."
+    )
+    if size == published:
+        return said
+    return (
+        f"{said} What a paper calls R-{size.depth} has {published.width} channels, pictures of {published.image_size} "
+        f"px and {published.grid} × {published.grid} cells."
+    )
 
 
 def _data(ours: Profile, theirs: Profile) -> tuple[str, ...]:
@@ -54,7 +65,7 @@ def _views(ours: Profile) -> tuple[str, ...]:
     if scene.cone >= 180:
         return "viewpoints", "all sides", "all sides", SAME
     seen = f"within {scene.cone:g}° of the palm's normal, upright ± {scene.roll:g}°"
-    return "viewpoints", "all sides", seen, "palms are learnt within minutes, the back of a closed hand is not"
+    return "viewpoints", "all sides", seen, "time: palms are learnt in fewer steps"
 
 
 def _settings(profile: Profile) -> dict[str, str]:
@@ -91,7 +102,7 @@ _REASONS = {
     "start of the backbone": "a start of the book's own making needs no photographs; it is the same for all rows",
     "picture": "time: a picture of half the side is a quarter of the work",
     "grid of X": "the strides follow the picture's size",
-    "grid of F⁰": "the strides follow the picture's size",
+    "grid of F⁰": "the last block keeps X as fine as F⁰, so that both have enough cells",
     "backbone": "time; hidden layers are thinner in proportion",
     "heads × maps": "",
     "crops are turned by": "upright hands are learnt in fewer steps",
@@ -113,21 +124,16 @@ def _level(ours: Profile) -> tuple[str, ...]:
     )
 
 
-def _widths(size: NetworkSize) -> Iterator[tuple[str, ...]]:
+def _widths(size: NetworkSize) -> tuple[str, ...]:
     """The decoders' hidden widths, of which the paper prints none."""
+    widths = []
     for row in ("fr", "afr", "pooled", "pooled-shared", "maps", "maps-shared", "multihead"):
         with torch.device("meta"):
             decoder = ROWS[row].build(size).decoder
-        layers = [module for module in decoder.modules() if isinstance(module, MLP)]
-        widths = [layer.first.weight.shape[-2] for layer in layers]
-        count = layers[0].first.weight.shape[0] if layers[0].first.weight.ndim == 3 else 1
-        if len(layers) == 2:  # heads, and what fuses them
-            ours = f"{count} heads of {widths[0]}, fused by {widths[1]}"
-        elif count == NUM_JOINTS:
-            ours = f"{count} decoders of {widths[0]}"
-        else:
-            ours = f"one decoder of {widths[0]}"
-        yield f"hidden units, {title(row)}", NOT_PRINTED, ours, "follows from the level"
+        layer = next(module for module in decoder.modules() if isinstance(module, MLP)).first.weight
+        times = f"{layer.shape[0]} × " if layer.ndim == 3 else ""  # decoders or heads side by side
+        widths.append(together(f"{ROWS[row].table_id}: {times}{layer.shape[-2]}"))
+    return "hidden units of a decoder or head", NOT_PRINTED, ", ".join(widths), "they follow from the level"
 
 
 def _seeds(ours: Profile) -> tuple[str, ...]:
