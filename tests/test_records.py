@@ -141,6 +141,7 @@ WRONG = [
     ("curve", []),
     ("curve", [{"step": 800, "loss": 0.1, "epe": "low", "seconds": 1.0}]),
     ("curve", [{"step": 800, "epe": 2.0, "seconds": 1.0}]),
+    ("curve", [{"step": step, "loss": 0.1, "epe": 2.0, "seconds": 1.0} for step in (400, 800)]),
     ("curve", [{"step": s, "loss": 0.1, "epe": 2.0, "seconds": 1.0} for s in (0, 800)]),
     ("curve", [{"step": -1, "epe": 2.0, "seconds": 1.0}, {"step": 800, "loss": 0.1, "epe": 2.0, "seconds": 1.0}]),
     ("curve", [{"step": 400, "loss": 0.1, "epe": 2.0, "seconds": 1.0}]),

@@ -271,6 +271,7 @@ class RunRecord(Record):
         _same("training_images", self.training_images, data.training_count, "decides.data.training_count")
         _same("evaluation_images", self.evaluation_images, data.evaluation_count, "decides.data.evaluation_count")
         in_order(self.curve, steps=self.steps, seconds=self.seconds + 0.01)  # which are rounded to hundredths
+        _same("curve's first step", self.curve[0].step, 0, "a training's first")
         _same("curve's last step", self.curve[-1].step, self.steps, "steps")
         if any(point.epe is None for point in self.curve):
             raise ValueError("curve has a validation without epe")
