@@ -102,6 +102,16 @@ def test_the_picture_shows_every_seed_every_step_and_the_band():
     assert set(BRANCHES) <= set(words)
 
 
+def test_zero_and_the_whole_band_are_in_view_of_a_single_step():
+    found = recorded({"fr": (20.0, 21.0), "afr": (29.0, 30.0)})
+    _, steps, paper = ladder_chart(found).axes
+    band = recorded_spread(found).between_two()
+    low, high = steps.get_xlim()
+    assert low < -band and band < high and low < 0 < high and paper.get_xlim()[0] < 0 < paper.get_xlim()[1]
+    _, steps, _ = ladder_chart(recorded({"fr": (20.0,), "afr": (29.0,)})).axes
+    assert steps.get_xlim()[0] < 0 < 9.0 < steps.get_xlim()[1]
+
+
 def test_no_mark_joins_two_lines_of_the_list():
     for axes in ladder_chart(recorded(EIGHT)).axes:
         assert all(len(set(line.get_ydata())) == 1 for line in axes.lines)

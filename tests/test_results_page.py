@@ -207,7 +207,7 @@ def test_the_ladder_is_drawn_from_what_has_a_step_and_described(tmp_path: Path) 
     assert written == ["ladder_quick.svg", "procrustes_quick.svg", "table.md", "variants_quick.svg"]
     text = (tmp_path / "page" / "table.md").read_text()
     assert all(text.count(f"{{figure}} {name}") == 1 for name in written if name != "table.md")
-    assert "ID-5 − ID-1: maps by joint, -2.00 mm over 1 seeds, not resolved, in the paper -2.69 mm" in text
+    assert "ID-5 − ID-1: maps by joint, -2.00 mm over one seed, not resolved, in the paper -2.69 mm" in text
     assert "ID-2 − ID-1: the maps' average, no seed recorded" in text
     first = (tmp_path / "page" / "ladder_quick.svg").read_bytes()
     write(tmp_path / "page" / "table.md", folder=tmp_path / "results")

@@ -68,13 +68,16 @@ def ladder_chart(
         _draw_step(steps, y + 0.72, line)
         if paper and line.printed is not None:
             paper[0].plot(line.printed, y + 0.72, "D", color=SERIES_COLORS[5], markersize=4.5)
+    band = spread.between_two() if spread.freedom else 0.0
+    for ax, ends in ((steps, (-band, 0, band)), *((ax, (0,)) for ax in paper)):  # zero is always in view
+        ax.update_datalim([(x, 0) for x in ends])
+        ax.autoscale_view()
     strips = [(y + 0.5, y + 0.95) for y, line in enumerate(lines) if isinstance(line, Rung)]
     of_steps = [(y + 0.5, y + 0.95) for y, line in enumerate(lines) if isinstance(line, Rung) and line.pair[1]]
     for ax, label in zip(axes[0], columns, strict=True):
         _frame(ax, label, strips if ax is errors else of_steps, len(lines))
-    if spread.freedom:
-        for strip in of_steps:
-            steps.fill_betweenx(strip, -spread.between_two(), spread.between_two(), color=GRID, linewidth=0, zorder=0.5)
+    for strip in of_steps if band else ():
+        steps.fill_betweenx(strip, -band, band, color=GRID, linewidth=0, zorder=0.5)
     for ax in (steps, *paper):
         ax.vlines([0] * len(of_steps), *zip(*of_steps, strict=True), color=INK, linewidth=0.8, zorder=1)
     return figure
@@ -146,7 +149,11 @@ def ladder_alt(
 def _spoken(rung: Rung) -> str:
     found = rung.comparison
     if rung.pair[1] is None:
-        return f"{statistics.fmean(rung.values):.2f} mm over {len(rung.values)} seeds" if rung.values else NO_SEED
+        return f"{statistics.fmean(rung.values):.2f} mm over {_seeds(rung.values)}" if rung.values else NO_SEED
     if found is None:
         return NO_SEED
-    return f"{found.difference:+.2f} mm over {len(found.seeds)} seeds, {found.verdict}"
+    return f"{found.difference:+.2f} mm over {_seeds(found.seeds)}, {found.verdict}"
+
+
+def _seeds(of: Sequence[Any]) -> str:
+    return "one seed" if len(of) == 1 else f"{len(of)} seeds"
