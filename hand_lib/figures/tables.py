@@ -199,8 +199,8 @@ _PROFILE_TEXT = {
     "the numbers below only show that the code works.",
     "quick": "Small networks, small pictures and short training, on this machine. "
     "Large differences can be seen here; small ones cannot be settled.",
-    "long": "Small networks and small pictures, trained four times as long as in quick on four times the hands, on this machine. "
-    "Two seeds, so small differences stay open.",
+    "long": "Small networks and small pictures, with four times the steps and hands of quick, on this machine. "
+    "Few seeds, so small differences stay open.",
     "full": "Trained on one GPU with several seeds, on the book's synthetic hands.",
     "paper": "The papers' own protocol and picture size.",
 }
