@@ -57,7 +57,7 @@ def test_starts_are_compared_over_the_seeds_that_have_them_all(kept):
     shown = starts_table(["fr", "afr"])
     assert shown.header == ("EPE, mm, from", "random weights", "weights that name the hand's parts", "n")
     assert [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in shown.rows] == [
-        ["feature regression", "22.00 ± 1.41", "15.50 ± 0.71", "2"]
+        ["FR", "22.00 ± 1.41", "15.50 ± 0.71", "2"]
     ]
     assert "quick" in shown.note
 

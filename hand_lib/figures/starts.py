@@ -50,7 +50,7 @@ def parts_sheet(images: Tensor, truth: Tensor, named: Tensor, *, width: float = 
 
 
 def starts_table(rows: Iterable[str]) -> Table | None:
-    """EPE of recorded runs by what their backbones start from, in the first of :data:`LONGEST_FIRST` with several starts.
+    """EPE of recorded runs by what their backbones start from, first of :data:`LONGEST_FIRST` with several.
 
     Over the seeds that a row has from all of these starts; None where no row has any.
     """
