@@ -1,7 +1,7 @@
 """The grouped feature learning module: a branch a group, the fusion of their features (Eq. 9), and their maps.
 
-All groups are computed at once, see :mod:`hand_lib.models.groups.blocks`. Every group gives maps of all 21 joints; whose
-count is the selector's business (:mod:`hand_lib.models.groups.decoding`).
+All groups are computed at once, see :mod:`hand_lib.models.groups.blocks`. Every group gives maps of all 21 joints;
+which of them count the selector says (:mod:`hand_lib.models.groups.decoding`).
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class StraightThroughSelector(ConcreteSelector):
         """One-hot, ``(21, K)``, with the gradient of Eq. 8."""
         soft = super().sample()
         hard = one_hot_of_largest(soft.detach())
-        return soft + (hard - soft).detach()
+        return hard + (soft - soft.detach())
 
 
 class AlwaysSampledSelector(ConcreteSelector):
