@@ -15,12 +15,7 @@ from hand_lib.models.size import NetworkSize
 from hand_lib.models.variants import rows_and_variants
 
 QUICK = NetworkSize(width=16, image_size=64, stem_stride=2, final_stride=1)
-SIZES = {
-    "quick": QUICK,
-    "full": NetworkSize(image_size=128, final_stride=1),
-    "paper": NetworkSize(),
-    "deep": NetworkSize(depth=50),
-}
+SIZES = {"quick": QUICK, "full": NetworkSize(image_size=128, final_stride=1)}
 
 
 def counts(name: str, size: NetworkSize) -> Counts:

@@ -30,8 +30,9 @@ def doubling(channels: int, out_channels: int, *, groups: int = 1) -> nn.Sequent
 
 
 def side_by_side(*maps: Tensor, groups: int) -> Tensor:
-    """Join maps ``(B, K·Cᵢ, h, w)`` group by group, to ``(B, K·ΣCᵢ, h, w)``."""
-    return torch.cat([each.unflatten(1, (groups, -1)) for each in maps], dim=2).flatten(1, 2)
+    """Join maps ``(B, K·Cᵢ, h, w)`` group by group, to ``(B, K·ΣCᵢ, h, w)``, the channels last in memory."""
+    channels_last = [each.movedim(1, -1).unflatten(-1, (groups, -1)) for each in maps]  # (B, h, w, K, Cᵢ)
+    return torch.cat(channels_last, dim=-1).flatten(-2).movedim(-1, 1)
 
 
 class Residual(nn.Module):
