@@ -62,8 +62,9 @@ def test_the_profiles_are_consistent():
         assert profile.render_size >= profile.network.image_size
         assert profile.training_config(seed=7, precision="32-true").seed == 7
     quick, long, full = PROFILES["quick"], PROFILES["long"], PROFILES["full"]
-    seeds = {"seeds": long.seeds, "variant_seeds": long.variant_seeds}  # fewer of them
-    assert long == replace(quick, name="long", title=long.title, steps=4 * quick.steps, **seeds)
+    assert (long.steps, long.training_count) == (4 * quick.steps, 4 * quick.training_count)
+    own = ("name", "title", "steps", "training_count", "batch_size", "seeds", "variant_seeds")
+    assert long == replace(quick, **{name: getattr(long, name) for name in own})
     for profile in PROFILES.values():
         assert set(profile.variant_seeds) <= set(profile.seeds)  # so that each has its row's run to be paired with
     assert (full.training_count, full.evaluation_count) == (41_258, 2_728)  # RHD's
@@ -106,7 +107,7 @@ def test_the_key_follows_everything_that_decides(monkeypatch):
         *(
             plan(replace(ROWS["afr"], **change), profile="tiny", device="cpu")
             for change in (
-                {"revision": 2},
+                {"revision": ROWS["afr"].revision + 1},
                 {"recipe": Recipe(start=lambda size: {"a": torch.zeros(2)})},
                 {"recipe": Recipe(start=lambda size: {"a": torch.ones(2)})},
                 {"recipe": Recipe(rates=(PartRate(part="decoder", factor=2.0),))},
@@ -477,7 +478,7 @@ def test_a_record_outlives_a_change_that_leaves_the_outcome(monkeypatch):
             patch.setitem(PROFILES, "tiny", replace(TINY, **change))
             assert not experiments.is_current(record) or change.get("precision") == record_precision(record), change
     with monkeypatch.context() as patch:
-        patch.setitem(ROWS, "afr", replace(ROWS["afr"], revision=2))
+        patch.setitem(ROWS, "afr", replace(ROWS["afr"], revision=ROWS["afr"].revision + 1))
         assert not experiments.is_current(record)
     with monkeypatch.context() as patch:
         patch.setattr(planning, "DATA_VERSION", "newer")
@@ -502,7 +503,7 @@ def test_a_profile_may_fix_its_precision(precision):
 def test_an_outdated_record_is_missing(tmp_path, monkeypatch):
     experiments.write_record(tiny().record, tmp_path)
     assert ("afr", 0) not in experiments.missing("tiny", tmp_path)
-    monkeypatch.setitem(ROWS, "afr", replace(ROWS["afr"], revision=2))
+    monkeypatch.setitem(ROWS, "afr", replace(ROWS["afr"], revision=ROWS["afr"].revision + 1))
     assert ("afr", 0) in experiments.missing("tiny", tmp_path)
 
 

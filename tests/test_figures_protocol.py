@@ -56,6 +56,7 @@ def test_ours_is_what_the_profile_trains(profile):
         X = network.backbone(torch.empty(1, 3, own.network.image_size, own.network.image_size))
     assert said["grid of X"].startswith(f"{X.shape[2]} × {X.shape[3]},")
     units = said["hidden units of a decoder or head"].replace("\N{NO-BREAK SPACE}", " ").split(", ")
+    units = [unit.replace("\N{NON-BREAKING HYPHEN}", "-") for unit in units]
     assert f"ID-5: 21 × {network.decoder.transforms.first.weight.shape[1]}" in units and len(units) == 7
 
 

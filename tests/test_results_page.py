@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from hand_lib.figures.results_page import (
     NO_RECORDS,
     NONE_CURRENT,
     OUTDATED,
+    elsewhere_table,
     markdown,
     pictures,
     say_seeds,
@@ -36,9 +38,10 @@ FR = f"`fr` {ID_1}"
 
 
 def lines_of(text: str) -> list[list[str]]:
-    return [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
-    ]
+    """The cells of the tables' lines, but for the folded tables'."""
+    unfolded = re.sub(r"^::::\{dropdown\}.*?^::::$", "", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for line in unfolded.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
 def test_without_records_it_says_so(tmp_path: Path) -> None:
@@ -217,3 +220,20 @@ def test_the_ladder_is_drawn_from_what_has_a_step_and_described(tmp_path: Path) 
 def test_outdated_records_are_not_drawn() -> None:
     old = [made_record(row, 0, 30.0, data_version="2") for row in ("fr", "afr")]
     assert "{figure}" not in markdown(old) and pictures(old) == {}
+
+
+def test_hands_of_another_kind_have_a_line_a_row_and_the_constant():
+    made = [
+        made_record("fr", 0, 20.0),
+        made_record("fr", 1, 22.0),
+        made_record("afr", 0, 18.0),
+    ]
+    shown = elsewhere_table(made)
+    assert shown.header == ("EPE, mm", "evaluation", "other gestures", "another look")
+    lines = [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row] for row in shown.rows]
+    assert lines == [
+        ["`fr`", "21.00 ± 1.41", "25.00 ± 1.41", "25.00 ± 1.41"],
+        ["`afr`", "18.00", "22.00", "22.00"],
+        ["constant prediction", "51.25", "53.50", "53.50"],
+    ]
+    assert "On hands of another kind" in markdown(made)

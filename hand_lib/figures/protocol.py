@@ -132,7 +132,8 @@ def _widths(size: NetworkSize) -> tuple[str, ...]:
             decoder = ROWS[row].build(size).decoder
         layer = next(module for module in decoder.modules() if isinstance(module, MLP)).first.weight
         times = f"{layer.shape[0]} × " if layer.ndim == 3 else ""  # decoders or heads side by side
-        widths.append(together(f"{ROWS[row].table_id}: {times}{layer.shape[-2]}"))
+        name = ROWS[row].table_id.replace("-", "\N{NON-BREAKING HYPHEN}")
+        widths.append(together(f"{name}: {times}{layer.shape[-2]}"))
     return "hidden units of a decoder or head", NOT_PRINTED, ", ".join(widths), "they follow from the level"
 
 

@@ -27,6 +27,7 @@ FROM = {"random": "from random weights", "parts": "from parts", "imagenet": "fro
 HEADER = ("row", "EPE, mm", "Procrustes, mm", "AUC 20–50", "seeds", PAPER_EPE)
 VARIANT_HEADER = ("variant", *HEADER[1:5])
 MEASURES = (("epe_mean", 2), ("pa_epe_mean", 2), ("auc_20_50", 3))  # with digits after the point
+ELSEWHERE = {"held_out_gestures": "other gestures", "other_look": "another look"}  # of AllElsewhere's fields
 NO_RECORDS = "**No run is recorded yet.** Until one is, this page has nothing to show."
 OUTDATED = "\\* Recorded with other code, or on other pictures, than those of this version of the book."
 NONE_CURRENT = "**None of these runs is current.**"
@@ -96,6 +97,7 @@ def _section(profile: Profile, members: Sequence[Mapping[str, Any]]) -> str:
         str(table(rows)) if rows else "",
         figures.get("variants", ""),
         str(table(variants)) if variants else "",
+        _folded("On hands of another kind", str(elsewhere_table(rows))) if any(map(is_current, rows)) else "",
         _folded("The ladder by the Procrustes error", figures["procrustes"]) if "procrustes" in figures else "",
         _protocol(profile),
     ]
@@ -125,6 +127,25 @@ def table(members: Sequence[Mapping[str, Any]]) -> Table:
     lines = [_line(runs, star=" \\*" if star else "") for runs, star in zip(groups.values(), stars, strict=True)]
     header = VARIANT_HEADER if members[0]["row"] in VARIANTS else HEADER
     return Table(header, tuple(lines), OUTDATED if any(stars) else "")
+
+
+def elsewhere_table(members: Sequence[Mapping[str, Any]]) -> Table:
+    """EPE of a profile's rows on its evaluation set, on gestures and under a look that no training shows.
+
+    Current records with the profile's own network and start; beside them the constant prediction.
+    """
+    own = [record for record in of_own_network(members) if is_current(record)]
+    lines = []
+    for row in ROWS:
+        if runs := [record for record in own if record["row"] == row]:
+            values = [[run["metrics"]["epe_mean"] for run in runs]]
+            values += [[run["elsewhere"][kind]["metrics"]["epe_mean"] for run in runs] for kind in ELSEWHERE]
+            lines.append((f"`{row}`", *(together(mean_and_spread(each, digits=2)) for each in values)))
+    if own:
+        kinds = [own[0]["elsewhere"][kind]["constant_epe_mean"] for kind in ELSEWHERE]
+        constant = [own[0]["constant_prediction"]["epe_mean"], *kinds]
+        lines.append(("constant prediction", *(f"{value:.2f}" for value in constant)))
+    return Table(("EPE, mm", "evaluation", *ELSEWHERE.values()), tuple(lines))
 
 
 def _line(runs: Sequence[Mapping[str, Any]], *, star: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from hand_lib.skeleton import NUM_JOINTS
 
@@ -36,6 +37,11 @@ class Projection(nn.Module):
         return self.relu(self.bn(self.conv(X)))
 
 
+def average(maps: Tensor) -> Tensor:
+    """Global average pooling, ``(B, C, h, w)`` to ``(B, C)``; as pooling, which unlike ``mean`` keeps channels last."""
+    return functional.avg_pool2d(maps, maps.shape[2:]).flatten(1)
+
+
 class GlobalAverage(nn.Module):
     """AFR (ID-2): global average pooling, X̄.
 
@@ -51,7 +57,7 @@ class GlobalAverage(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """``(B, C, h, w)`` to ``(B, features)``."""
-        return self.project(X).mean(dim=(2, 3))
+        return average(self.project(X))
 
 
 class JointPooled(nn.Module):
@@ -68,8 +74,7 @@ class JointPooled(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """``(B, C, h, w)`` to ``(B, 21, d)``."""
-        pooled = self.project(X).mean(dim=(2, 3))  # (B, 21·d)
-        return pooled.unflatten(1, (NUM_JOINTS, -1))
+        return average(self.project(X)).unflatten(1, (NUM_JOINTS, -1))
 
 
 class JointMaps(nn.Module):

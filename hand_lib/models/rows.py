@@ -346,6 +346,7 @@ ROWS: dict[str, Row] = {
             title="Average feature regression",
             table_id="ID-2",
             build=afr,
+            revision=2,
             paper=PaperFigures(
                 epe={18: 14.08, 34: 13.38, 50: 12.46, 101: 12.25, 152: 12.14},
                 auc=0.927,
@@ -360,6 +361,7 @@ ROWS: dict[str, Row] = {
             title="Joint-specific pooled features, a decoder a joint",
             table_id="ID-3",
             build=pooled,
+            revision=2,
             paper=PaperFigures(epe={18: 13.84}, auc=0.938),
         ),
         Row(
@@ -367,6 +369,7 @@ ROWS: dict[str, Row] = {
             title="Joint-specific pooled features, one shared decoder",
             table_id="ID-4",
             build=pooled_shared,
+            revision=2,
             paper=PaperFigures(epe={18: 12.53}, auc=0.945),
         ),
         Row(
