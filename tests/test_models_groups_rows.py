@@ -22,6 +22,10 @@ def counts(name: str, size: NetworkSize) -> Counts:
     return count(GROUP_ROWS[name].build(size), size.image_size)  # with data: without, drawing weights takes seconds
 
 
+def size_of(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
 @pytest.mark.parametrize(
     ("name", "params", "macs"),
     [("k1", 7_146_089, 10.43), ("k3", 7_468_753, 11.23), ("k3-fused", 7_478_257, 11.27)],
@@ -33,13 +37,12 @@ def test_the_hourglass_is_the_papers_to_the_last_parameter(name, params, macs):
 
 def test_the_sizes_by_hand():
     """θ and the sharpness are a number a joint and group each; fusion is K convolutions of 32·K to 32 channels."""
-    k1, k3, fused, manual = (
-        counts(f"hourglass-{n}", NetworkSize()).params for n in ("k1", "k3", "k3-fused", "k3-manual")
-    )
+    names = ("k1", "k3", "k3-fused", "k3-manual", "k21")
+    k1, k3, fused, manual, k21 = (size_of(GROUP_ROWS[f"hourglass-{n}"].build(NetworkSize())) for n in names)
     assert k3 - manual == 21 * 3
     assert fused - k3 == 3 * (3 * 32 * 32 + 32 + 2 * 32)
     branch = (k3 - k1) // 2
-    assert branch == 161_332 and k1 + 20 * branch == counts("hourglass-k21", NetworkSize()).params
+    assert branch == 161_332 and k1 + 20 * branch == k21
     assert round(100 * (k3 / k1 - 1), 1) == 4.5  # of K = 1's
 
 
@@ -47,9 +50,7 @@ def test_the_sizes_by_hand():
 @pytest.mark.parametrize("name", ["groups", "hourglass"])
 def test_capacity_has_its_own_control(name, size):
     nets = [GROUP_ROWS[f"{name}-{n}"].build(size) for n in ("k1", "k1-wide", "k3")]
-    (one, backbone), (wide, same), (three, _) = (
-        [sum(p.numel() for p in module.parameters()) for module in (net, net.backbone)] for net in nets
-    )
+    (one, backbone), (wide, same), (three, _) = ([size_of(module) for module in (net, net.backbone)] for net in nets)
     assert wide - same == pytest.approx(three - backbone, rel=0.02) and same == backbone
     assert one < wide
 

@@ -19,6 +19,7 @@ from hand_lib.models.groups.selectors import (
     ConcreteSelector,
     FixedSelector,
     StraightThroughSelector,
+    gumbel_like,
     members,
     temperature_schedule,
 )
@@ -149,6 +150,12 @@ def test_with_two_groups_the_log_odds_are_logistic():
     difference = (made.theta[:, 0] - made.theta[:, 1]).detach()
     logistic = (drawn[..., 0].log() - drawn[..., 1].log()) * tau - difference
     assert stats.kstest(logistic.flatten().numpy(), "logistic").pvalue > 1e-3
+
+
+def test_noise_is_gumbel_and_finite_at_either_end(monkeypatch):
+    assert stats.kstest(gumbel_like(torch.zeros(5000)).double().numpy(), "gumbel_r").pvalue > 1e-3
+    monkeypatch.setattr(torch, "rand_like", lambda like: like.new_tensor([0.0, 1 - 2**-24]))  # the extremes of rand
+    assert gumbel_like(torch.zeros(2)).isfinite().all()
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import RelaxedOneHotCategorical
 
 from hand_lib.errors import HandLibError
 from hand_lib.models.recipe import Anneal
@@ -36,6 +35,15 @@ def check_groups(groups: int) -> None:
     """Raise HandLibError for a number of groups that 21 joints cannot have."""
     if not 1 <= groups <= NUM_JOINTS:
         raise HandLibError(f"{NUM_JOINTS} joints make 1 to {NUM_JOINTS} groups, not {groups}")
+
+
+def gumbel_like(scores: Tensor) -> Tensor:
+    """O of Eq. 8, −log(−log U), in the shape of ``scores``.
+
+    U is what ``torch.rand`` gives, from the same seed the same on every CPU; but not 0, whose logarithm is infinite.
+    """
+    uniform = torch.rand_like(scores).clamp(min=torch.finfo(scores.dtype).tiny)
+    return -torch.log(-torch.log(uniform))
 
 
 def one_hot_of_largest(scores: Tensor) -> Tensor:
@@ -79,8 +87,7 @@ class ConcreteSelector(nn.Module):
 
     def sample(self) -> Tensor:
         """Eq. 8: softmax((θ + O)/τ), ``(21, K)``, with new Gumbel noise O for every entry; θ gets its gradient."""
-        concrete = RelaxedOneHotCategorical(self.temperature, logits=self.theta, validate_args=False)
-        return concrete.rsample()
+        return ((self.theta + gumbel_like(self.theta)) / self.temperature).softmax(dim=-1)
 
     def decided(self) -> Tensor:
         """The likeliest group of each joint, one-hot, ``(21, K)``; without a gradient."""
