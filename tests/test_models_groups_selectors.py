@@ -162,6 +162,8 @@ def test_noise_is_gumbel_and_finite_at_either_end(monkeypatch):
 def test_samples_are_concrete(temperature):
     """Kolmogorov and Smirnov against scipy's Gumbel noise, against torch's function, and against its distribution."""
     made = selector(temperature=temperature)
+    with torch.no_grad():
+        made.theta.copy_(made.theta[:1].expand(21, 3).clone())  # all joints alike, so that their samples are one heap
     drawn = samples(made, 200).numpy()
     theta = made.theta.detach()
     gumbel = stats.gumbel_r.rvs(size=drawn.shape, random_state=1)
@@ -172,8 +174,8 @@ def test_samples_are_concrete(temperature):
     concrete = torch.distributions.RelaxedOneHotCategorical(torch.tensor(temperature), logits=theta)
     distribution = concrete.sample((200,)).numpy()
     for other in (by_hand, function, distribution):
-        pvalues = [stats.ks_2samp(drawn[:, j, k], other[:, j, k]).pvalue for j in range(21) for k in range(3)]
-        assert min(pvalues) > 1e-3 / len(pvalues)
+        pvalues = [stats.ks_2samp(drawn[..., k].ravel(), other[..., k].ravel()).pvalue for k in range(3)]
+        assert min(pvalues) > 1e-4
 
 
 @pytest.mark.parametrize("kind", [ConcreteSelector, StraightThroughSelector])
