@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from hand_lib.experiments.sources import source_hash
 from hand_lib.models.backbone import MIN_WIDTH
 from hand_lib.models.counting import Counts, count
 from hand_lib.models.groups.branches import Fusion
@@ -113,6 +114,12 @@ def test_a_resnet_s_rows_differ_from_one_another_in_the_groups_alone():
     differ = {name for name in one if one[name] != three[name]}
     assert one.keys() == three.keys()
     assert all(name.startswith(("decoder.", "representation.heatmaps", "representation.depths")) for name in differ)
+
+
+def test_a_row_s_code_has_a_key_of_its_own():
+    names = ("groups-k3", "groups-k3-fused", "groups-k3-manual", "groups-k3-straight", "groups-k3-sampled", "groups-k2")
+    size = NetworkSize(width=8, image_size=32, final_stride=1)
+    assert len({source_hash(GROUP_ROWS[name], size) for name in names}) == len(names)
 
 
 def test_a_resnet_s_row_starts_from_what_the_others_start_from():

@@ -91,8 +91,15 @@ def test_wrong_sizes_are_one_line():
 
 def test_weights_of_something_else_are_one_line():
     size = NetworkSize(width=8, image_size=32)
-    with pytest.raises(HandLibError, match="do not fit an hourglass of 32 features"):
-        hourglass(size).load_weights(size.backbone().state_dict())
+    of_a_wider_one = hourglass(NetworkSize(width=16, image_size=32)).state_dict()
+    for wrong in (size.backbone().state_dict(), of_a_wider_one, {}):
+        with pytest.raises(
+            HandLibError, match=r"^these weights do not fit an hourglass of 32 features: stem.0.weight$"
+        ):
+            hourglass(size).load_weights(wrong)
+    more = hourglass(size).state_dict() | {"other": torch.zeros(1)}
+    with pytest.raises(HandLibError, match=r": other$"):
+        hourglass(size).load_weights(more)
     theirs = hourglass(size)
     ours = hourglass(size)
     ours.load_weights(theirs.state_dict())

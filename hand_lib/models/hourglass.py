@@ -128,11 +128,12 @@ class HourglassBackbone(nn.Module):
         Raises:
             HandLibError: where names or shapes differ from this network's.
         """
-        try:
-            self.load_state_dict(weights, strict=True)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[1].strip()
-            raise HandLibError(f"these weights do not fit an hourglass of {self.features} features: {reason}") from None
+        ours = {name: tensor.shape for name, tensor in self.state_dict().items()}
+        theirs = {name: tensor.shape for name, tensor in weights.items()}
+        if ours != theirs:
+            wrong = next(name for name in [*ours, *theirs] if ours.get(name) != theirs.get(name))
+            raise HandLibError(f"these weights do not fit an hourglass of {self.features} features: {wrong}")
+        self.load_state_dict(weights)
 
 
 class HourglassPoints(nn.Module):
