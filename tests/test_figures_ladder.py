@@ -93,14 +93,21 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
             record("full", "afr", 3.0, decides={"network": {"depth": 50}}),
         ],
         "long": [record("long", "fr", 20.0), record("long", "multihead", 18.0)],
+        "quick": [record("quick", row, 25.0, seed=seed) for row in ("multihead", "maps") for seed in (0, 1)],
     }
     monkeypatch.setattr(ladder, "records", lambda profile: kept[profile])
     monkeypatch.setattr(ladder, "is_current", lambda record: "old" not in record)
-    table = ladder.recorded_table(["fr", "afr", "multihead"])  # of the better profile, as far as it goes
+    table = ladder.recorded_table(["fr", "afr", "multihead"])  # of the better of two profiles with as many rows
     assert [line[1] for line in table.rows] == ["40.00", "12.00", "11.00"]
-    assert "full" in table.note and "device of full" in table.note
+    assert "full" in table.note and "device of full" in table.note and "one seed a row" in table.note
+    assert table.header[0] == "recorded in full"
     table = ladder.recorded_table(["multihead"])
     assert [line[1] for line in table.rows] == ["40.00", "18.00"] and "profile long" in table.note
+    table = ladder.recorded_table(["multihead", "maps"])  # quick has both, long has one
+    assert [line[1] for line in table.rows] == ["40.00", "25.00", "25.00"]
+    assert table.header[0] == "recorded in quick" and "up to 2 seeds a row" in table.note
+    assert {r["profile"] for r in ladder.recorded(["multihead", "maps"], ["full", "long"])} == {"long"}
+    assert ladder.recorded(["multihead"], []) == []
 
 
 def test_lengths_are_compared_over_the_seeds_that_all_have(monkeypatch):

@@ -6,15 +6,17 @@ import math
 from types import SimpleNamespace
 
 import pytest
+from made_records import made_record
 
 from hand_lib.experiments import Comparison, pool
-from hand_lib.figures import paper_tables
+from hand_lib.figures import rungs
 from hand_lib.figures.paper_tables import (
     BEFORE,
     TABLE_1,
     TABLE_2,
     before_pairs,
     not_recorded,
+    recorded_before_pairs,
     table_1,
     table_1_steps,
     table_2,
@@ -49,7 +51,7 @@ def test_table_1_has_the_papers_eleven_rows_and_printed_steps():
     table, steps = table_1([]), table_1_steps([])
     assert [line[0] for line in table.rows] == [f"ID-{i}" for i in range(1, 12)]
     assert [ROWS[row].table_id for row in TABLE_1] == [line[0] for line in table.rows]
-    assert all(line[2:6] == ("–", "–", "–", "0") for line in table.rows)
+    assert all(line[2:6] == ("not recorded", "–", "–", "0") for line in table.rows)
     # The text's own: 2.69 mm from ID-1 to ID-5, then 0.11, 0.42, 0.38, 0.11, 0.22, 0.1.
     printed = [line[-1] for line in steps.rows][3:]
     assert printed == ["-2.69", "-0.11", "-0.42", "-0.38", "-0.11", "-0.22", "-0.10"]
@@ -86,8 +88,8 @@ def test_pairs_are_made_of_common_seeds_and_share_one_spread_over_all_runs(monke
         spreads.append(spread)
         return comparison(0.0)
 
-    monkeypatch.setattr(paper_tables, "compare", compare)
-    monkeypatch.setattr(paper_tables, "seed_spread", lambda runs: pool([[r.record["seed"] for r in runs]]))
+    monkeypatch.setattr(rungs, "compare", compare)
+    monkeypatch.setattr(rungs, "seed_spread", lambda runs: pool([[r.record["seed"] for r in runs]]))
 
     def run(row: str, seed: int):
         return SimpleNamespace(record={"row": row, "seed": seed})
@@ -99,6 +101,13 @@ def test_pairs_are_made_of_common_seeds_and_share_one_spread_over_all_runs(monke
     assert [[r.record["seed"] for r in a] for a, _ in seen] == [[0, 1], [1]]
     assert [r.record["row"] for r in seen[1][1]] == ["afr"]
     assert spreads[0] is spreads[1] and spreads[0].freedom == 6 - 1  # of all six runs, also the one without a pair
+
+
+def test_pairs_of_records_are_those_that_share_a_seed():
+    given = [made_record("fr", s, 24.0 + 0.1 * s) for s in (0, 1)] + [made_record("afr", s, 22.0) for s in (0, 1)]
+    pairs = recorded_before_pairs([*given, made_record("refine-h", 0, 19.0)])
+    assert set(pairs) == {"afr"} and pairs["afr"].difference == pytest.approx(-2.05)
+    assert pairs["afr"].seeds == (0, 1) and recorded_before_pairs([]) == {}
 
 
 def test_table_2_has_every_backbone_and_says_what_is_not_recorded():

@@ -164,4 +164,7 @@ def test_recorded_pairs_are_shown_profile_by_profile(monkeypatch):
         ("long", "-1.00", "1"),
     ]
     assert table.rows[2][3] == "–"
+    said = rungs.recorded_verdicts(found).splitlines()
+    assert len(said) == 3 and said[0].startswith("- Profile quick: ") and "is better than" in said[0]
+    assert "not resolved" in said[2] and rungs.recorded_verdicts({}) == ""
     assert rungs.recorded_comparisons([("maps", "fr")]) == {} and rungs.recorded_differences_table({}) is None

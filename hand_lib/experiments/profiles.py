@@ -70,6 +70,7 @@ class Profile:
         scene: what is in the pictures.
         augmentation: of the training crops.
         steps, batch_size, learning_rate: of the training.
+        validations: how often the validation error is measured on the way.
         start: where the backbone's weights come from, one of :data:`STARTS`.
         pretraining: how those that name the hand's parts are made; None for a profile that has none to offer.
         seeds: those that a full set of records has of every row, in order of importance.
@@ -88,6 +89,7 @@ class Profile:
     augmentation: Augmentation
     steps: int
     batch_size: int
+    validations: int = 10
     learning_rate: float = 3e-4
     start: str = "random"
     pretraining: Pretraining | None = None
@@ -111,6 +113,7 @@ class Profile:
             image_size=self.network.image_size,
             augmentation=self.augmentation,
             learning_rate=self.learning_rate,
+            validations=self.validations,
             precision=self.precision or precision,
             seed=seed,
         )
@@ -173,13 +176,14 @@ PROFILES: dict[str, Profile] = {
             name="smoke",
             title="does everything, learns nothing: its numbers are not results",
             network=SMALL,
-            training_count=512,
-            evaluation_count=128,
+            training_count=256,
+            evaluation_count=64,
             render_size=64,
             scene=EASY,
             augmentation=GENTLE,
-            steps=40,
+            steps=20,
             batch_size=16,
+            validations=4,
             learning_rate=1e-3,
             start="parts",
             pretraining=SMALL_PRETRAINING,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -81,9 +81,10 @@ def rows_table(runs: Mapping[str, Sequence[Run]], *, note: str = "") -> Table:
     return _with_constant(given, list(runs), f"{about} {note}".strip())
 
 
-RECORDED = ("full", "long")  # profiles whose records the chapters show beside their own numbers, the better one first
+# Profiles whose records the chapters show beside their own numbers, the better one first.
+RECORDED = ("full", "long", "quick")
 NOT_RECORDED = (
-    f"No run of the profile {' or '.join(f'`{profile}`' for profile in RECORDED)} is recorded "
+    f"No run of these rows in {', '.join(f'`{profile}`' for profile in RECORDED[:-1])} or `{RECORDED[-1]}` is recorded "
     "for this version of the code and the pictures."
 )
 
@@ -104,28 +105,39 @@ def of_own_network(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record for record in found if own(record)]
 
 
-def recorded(rows: Iterable[str]) -> list[dict[str, Any]]:
-    """The recorded runs of these rows in the first profile of :data:`RECORDED` that has any, its own backbone's only.
+def recorded(rows: Iterable[str], profiles: Sequence[str] = RECORDED) -> list[dict[str, Any]]:
+    """The recorded runs of these rows in one profile: that with most of them, of several the first.
 
-    Runs of other code or other pictures than today's are left out.
+    Runs of other code or other pictures than today's are left out, and those of another network or start than the
+    profile's own.
+
+    Args:
+        rows: names of rows.
+        profiles: to choose from, the better one first.
     """
     rows = list(rows)
-    return next(filter(None, (own_records(profile, rows) for profile in RECORDED)), [])
+    found = [own_records(profile, rows) for profile in profiles]
+    return max(found, key=lambda own: len({record["row"] for record in own}), default=[])
 
 
 def recorded_table(rows: Iterable[str]) -> Table | None:
-    """The rows as in :func:`rows_table`, but from :func:`recorded` runs; None where there are none."""
+    """The rows as in :func:`rows_table`, but from :func:`recorded` runs, headed so; None where there are none."""
     rows = list(rows)
     own = recorded(rows)
     if not own:
         return None
-    return _with_constant(own, [row for row in rows if any(r["row"] == row for r in own)], recorded_note(own))
+    shown = _with_constant(own, [row for row in rows if any(r["row"] == row for r in own)], recorded_note(own))
+    return replace(shown, header=(f"recorded in {own[0]['profile']}", *shown.header[1:]))
 
 
 def recorded_note(own: Sequence[Mapping]) -> str:
-    """Where recorded runs come from: "Recorded runs of the profile full, on NVIDIA …"."""
+    """Where recorded runs come from: "Not this page's runs, but records of the profile full, with up to 3 seeds …"."""
     devices = sorted({record["device"] for record in own})
-    return f"Recorded runs of the profile {own[0]['profile']}, on {', '.join(devices)}."
+    seeds = len({record["seed"] for record in own})
+    return (
+        f"Not this page's runs, but records of the profile {own[0]['profile']}, "
+        f"with {'one seed' if seeds == 1 else f'up to {seeds} seeds'} a row, on {', '.join(devices)}."
+    )
 
 
 LENGTHS = ("quick", "long")  # the same experiment with few steps and with many

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from hand_lib.experiments import Comparison, Run, compare, seed_spread
+from hand_lib.experiments import Comparison, Run
 from hand_lib.figures.ladder import interval, title
-from hand_lib.figures.rungs import AVERAGES, MAPS
+from hand_lib.figures.rungs import AVERAGES, MAPS, climb, own_comparisons
 from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, together
 from hand_lib.models.backbone import LAYOUTS
 from hand_lib.models.counting import count
@@ -22,25 +22,26 @@ BEFORE: Mapping[str, str] = dict((*AVERAGES, *MAPS))
 TABLE_1 = ("fr", *BEFORE)
 TABLE_2 = ("heatmap25d", "afr", "multihead")
 NOT_COMPARABLE = "(not comparable)"
+NOT_RECORDED = "not recorded"
 
 
 def before_pairs(runs: Mapping[str, Sequence[Run]]) -> dict[str, Comparison]:
     """Each row of Table 1 against the row before it, paired by the seeds that both have; rows without one are left out.
 
-    All pairs share one spread between seeds, pooled over every run given, so that rows with one seed have an interval.
-
     Args:
         runs: for each row's name its runs, one a seed.
     """
-    by_seed = {row: {run.record["seed"]: run for run in members} for row, members in runs.items()}
-    spread = seed_spread(run for members in runs.values() for run in members)
-    pairs = {}
-    for row, before in BEFORE.items():
-        seeds = sorted(by_seed.get(row, {}).keys() & by_seed.get(before, {}).keys())
-        if seeds:
-            a, b = ([by_seed[name][seed] for seed in seeds] for name in (row, before))
-            pairs[row] = compare(a, b, spread=spread)
-    return pairs
+    return {row: found for (row, _), found in own_comparisons(runs, BEFORE.items()).items()}
+
+
+def recorded_before_pairs(records: Sequence[Mapping[str, Any]]) -> dict[str, Comparison]:
+    """The same from records, so with intervals over seeds alone.
+
+    Args:
+        records: of one profile and one network, one a row and seed.
+    """
+    (rungs,) = climb(records, {"": dict.fromkeys(BEFORE.items(), "")}).values()
+    return {rung.pair[0]: rung.comparison for rung in rungs if rung.comparison}
 
 
 def table_1(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
@@ -57,7 +58,7 @@ def table_1(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
             (
                 ROWS[row].table_id,
                 title(row),
-                together(mean_and_spread([metrics["epe_mean"] for metrics in own], digits=2)),
+                together(mean_and_spread([metrics["epe_mean"] for metrics in own], digits=2)) if own else NOT_RECORDED,
                 together(mean_and_spread([metrics["pa_epe_mean"] for metrics in own], digits=2)),
                 together(mean_and_spread([metrics["auc_20_50"] for metrics in own], digits=3)),
                 str(len(own)),
@@ -139,7 +140,7 @@ def table_2(records: Sequence[Mapping[str, Any]], *, note: str = "") -> Table:
     for row in TABLE_2:
         for depth in LAYOUTS:
             own = [r["metrics"]["epe_mean"] for r in records if r["row"] == row and r["backbone"] == f"resnet{depth}"]
-            shown = together(mean_and_spread(own, digits=2)) if own else "not recorded"
+            shown = together(mean_and_spread(own, digits=2)) if own else NOT_RECORDED
             lines.append((f"{title(row)}, R-{depth}", shown, str(len(own)), f"{ROWS[row].paper.epe[depth]:.2f}"))
     return Table(("method, backbone", "EPE, mm", "n", PAPER_EPE), tuple(lines), note)
 

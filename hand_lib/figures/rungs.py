@@ -1,4 +1,4 @@
-"""The ladder's steps from records: which row is compared with which, by how much they differ, and what that says.
+"""The ladder's steps: which row is compared with which, by how much their records or runs differ.
 
 Both branches begin at FR: averages (ID-1 to ID-4) and maps (ID-1, then ID-5 to ID-11). The paper compares along them
 and names two pairs across: ID-6 with ID-4, for what a map adds to an average, and the rival with AFR and JAR.
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hand_lib.experiments import Comparison, SeedSpread, compare_recorded, recorded_spread
-from hand_lib.figures.ladder import interval, own_records, title
+from hand_lib.experiments import Comparison, Run, SeedSpread, compare, compare_recorded, recorded_spread, seed_spread
+from hand_lib.figures.ladder import interval, own_records, title, verdict
 from hand_lib.figures.tables import Table, table
 from hand_lib.models.rows import ROWS
 from hand_lib.models.variants import VARIANTS, rows_and_variants
@@ -127,6 +127,27 @@ def _by_row(recorded: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str
 
 # --- Pairs that a chapter asks for -----------------------------------------------------------------------------------
 
+
+def own_comparisons(runs: Mapping[str, Sequence[Run]], pairs: Iterable[Pair]) -> dict[Pair, Comparison]:
+    """Pairs of rows, compared over the seeds that these runs have of both; a pair without one is left out.
+
+    All share one spread between seeds, pooled over every run given and the records of their profile, so that rows with
+    one seed have an interval.
+
+    Args:
+        runs: for each row's name its runs, one a seed.
+        pairs: names, as in "the first minus the second".
+    """
+    by_seed = {row: {run.record["seed"]: run for run in members} for row, members in runs.items()}
+    spread = seed_spread(run for members in runs.values() for run in members)
+    found = {}
+    for first, second in pairs:
+        a, b = (by_seed.get(name or "", {}) for name in (first, second))
+        if seeds := sorted(a.keys() & b.keys()):
+            found[first, second] = compare([a[s] for s in seeds], [b[s] for s in seeds], spread=spread)
+    return found
+
+
 MOST_STEPS_LAST = ("quick", "long", "full")
 NO_PAIRS = "No seed of these rows and variants is recorded for this version of the code and the pictures."
 
@@ -146,6 +167,11 @@ def recorded_comparisons(pairs: Iterable[Pair]) -> dict[str, list[Comparison]]:
         rungs = climb(own_records(profile, rows_and_variants()), wanted)[""]
         found[profile] = [rung.comparison for rung in rungs if rung.comparison]
     return {profile: comparisons for profile, comparisons in found.items() if comparisons}
+
+
+def recorded_verdicts(found: Mapping[str, Sequence[Comparison]]) -> str:
+    """What :func:`recorded_comparisons` gives, in a sentence each, as a Markdown list; empty where that is."""
+    return "\n".join(f"- Profile {profile}: {verdict(c)}" for profile, pairs in found.items() for c in pairs)
 
 
 def recorded_differences_table(found: Mapping[str, Sequence[Comparison]]) -> Table | None:

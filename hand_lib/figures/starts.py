@@ -17,7 +17,6 @@ from hand_lib.figures.style import panels
 from hand_lib.figures.tables import Table, mean_and_spread, table, together
 from hand_lib.synthetic import color_mask
 
-LONGEST_FIRST = (*RECORDED, "quick")  # profiles
 RIGHT_HAND = 17  # RHD's class of a right hand's part is so much more than the part's number
 
 
@@ -50,12 +49,12 @@ def parts_sheet(images: Tensor, truth: Tensor, named: Tensor, *, width: float = 
 
 
 def starts_table(rows: Iterable[str]) -> Table | None:
-    """EPE of recorded runs by what their backbones start from, first of :data:`LONGEST_FIRST` with several.
+    """EPE of recorded runs by what their backbones start from, first profile of :data:`RECORDED` with several.
 
     Over the seeds that a row has from all of these starts; None where no row has any.
     """
     rows = list(rows)
-    for profile in LONGEST_FIRST:
+    for profile in RECORDED:
         network = asdict(PROFILES[profile].network)
         epe: dict[tuple[str, str], dict[int, float]] = {}
         for record in filter(is_current, records(profile)):
