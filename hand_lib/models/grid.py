@@ -73,8 +73,8 @@ class MapGrid:
         h, w = self.cells
         return torch.stack(
             [
-                column - (column - (w - 1)).clamp(0, (self.width - 1) / self.stride - (w - 1)),
-                row - (row - (h - 1)).clamp(0, (self.height - 1) / self.stride - (h - 1)),
+                column - (column - (w - 1)).relu().clamp(max=(self.width - 1) / self.stride - (w - 1)),
+                row - (row - (h - 1)).relu().clamp(max=(self.height - 1) / self.stride - (h - 1)),
             ],
             dim=-1,
         )
