@@ -368,7 +368,7 @@ def test_text_of_a_record_is_shown_as_text(capsys, tmp_path):
     place(made_record("fr", 0, 30.0, device=device, table_id="<b>|"), tmp_path)
     page = results_page.markdown(experiments.records(folder=tmp_path))
     assert "<script>" not in page and "<b>" not in page
-    (line,) = [line for line in page.splitlines() if line.startswith("| `fr`")]
+    line = next(line for line in page.splitlines() if line.startswith("| `fr`"))
     assert line.count("|") == len(results_page.HEADER) + 1
     assert main(["results", "--results", str(tmp_path)]) == 0
     assert device in capsys.readouterr().out

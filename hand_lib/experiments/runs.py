@@ -23,7 +23,7 @@ from hand_lib.experiments.kept import Run, keep, keep_weights, read_kept, remove
 from hand_lib.experiments.measuring import measured
 from hand_lib.experiments.planning import Plan, plan
 from hand_lib.experiments.pretraining import pretrain
-from hand_lib.experiments.profiles import Profile, datasets
+from hand_lib.experiments.profiles import Profile, datasets, elsewhere
 from hand_lib.experiments.recording import make_record
 from hand_lib.experiments.sources import evaluation_hash
 from hand_lib.models.rows import Row
@@ -86,7 +86,7 @@ def run(
 
 
 def _run_alone(planned: Plan, device: str | None, deadline: float | None, *, progress: bool) -> Run:
-    datasets(planned.profile)  # rendered first: the estimate is of the training
+    _render(planned.profile)  # first: the estimate is of the training
     if progress:
         print(f"{planned.title}: {expected_time([planned], device)}", file=sys.stderr, flush=True)
     fabric = training.make_fabric(training.choose_device(device), planned.config.precision)
@@ -100,11 +100,17 @@ def _run_together(planned: Plan, device: str | None, deadline: float | None, *, 
     found = _find_and_tidy(planned) if first else None
     if not fabric.broadcast(found is not None):
         if first:
-            datasets(planned.profile)  # rendered by one, read by all
+            _render(planned.profile)  # by one, read by all
         fabric.barrier()
         found = _make(planned, fabric, deadline, progress=progress)
     fabric.barrier()
     return found or read_kept(planned)
+
+
+def _render(profile: Profile) -> None:
+    """Have all hands that a run of this profile is trained and measured on."""
+    datasets(profile)
+    elsewhere(profile)
 
 
 def _make(planned: Plan, fabric: Fabric, deadline: float | None, *, progress: bool) -> Run | None:
