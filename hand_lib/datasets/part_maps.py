@@ -33,7 +33,7 @@ def part_targets(samples: Samples, crops: Crops, *, stride: int) -> Tensor:
 
     Returns:
         ``(B, 2, h, h)`` float32 on the device of the mask, h = ⌈S / stride⌉. First the class, see
-        :data:`PART_CLASSES`, 0 outside the source; then, on the hand's cells, the depth of its surface relative to
+        ``PART_CLASSES``, 0 outside the source; then, on the hand's cells, the depth of its surface relative to
         the root joint in lengths of the scale bone, as the joints' own; 0 on all others.
 
     Raises:

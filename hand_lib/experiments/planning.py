@@ -39,7 +39,7 @@ class Plan:
         row, profile: what and how much.
         network: the profile's, or with another backbone.
         config: the training's.
-        start: where the backbone's weights come from, one of :data:`hand_lib.experiments.profiles.STARTS`.
+        start: where the backbone's weights come from, one of ``STARTS``.
     """
 
     row: Row

@@ -158,7 +158,7 @@ def _hands(planned: StartPlan, split: str) -> Samples:
 
 def measure_parts(model: PartsNet, samples: Samples, *, size: int, device: torch.device) -> dict[str, float]:
     """How well a network names the parts of hands and their depth, see
-    :class:`~hand_lib.experiments.starts.PartsMetrics`.
+    :class:`~hand_lib.experiments.start_records.PartsMetrics`.
 
     Args:
         model: on ``device``; it is left in evaluation mode.

@@ -71,7 +71,7 @@ class Profile:
         augmentation: of the training crops.
         steps, batch_size, learning_rate: of the training.
         validations: how often the validation error is measured on the way.
-        start: where the backbone's weights come from, one of :data:`STARTS`.
+        start: where the backbone's weights come from, one of ``STARTS``.
         pretraining: how those that name the hand's parts are made; None for a profile that has none to offer.
         seeds: those that a full set of records has of every row, in order of importance.
         variant_seeds: the same of every variant of a row.

@@ -47,7 +47,7 @@ BRANCHES: Mapping[str, Mapping[Pair, str]] = {
 
 
 def variant_pairs() -> dict[str, dict[Pair, str]]:
-    """Each variant and the row that it varies, as in :data:`BRANCHES`."""
+    """Each variant and the row that it varies, as in ``BRANCHES``."""
     return {"Variants, from the rows they vary": {(name, row.varies): "" for name, row in VARIANTS.items()}}
 
 

@@ -25,7 +25,7 @@ def parts_sheet(images: Tensor, truth: Tensor, named: Tensor, *, width: float = 
 
     Args:
         images: ``(N, 3, S, S)``, crops of right hands (left ones are mirrored).
-        truth, named: ``(N, h, h)`` int64, 0–16, see :data:`hand_lib.datasets.part_maps.PART_CLASSES`. Each cell is
+        truth, named: ``(N, h, h)`` int64, 0–16, see ``PART_CLASSES``. Each cell is
             drawn where it looks.
         width: of the sheet, in inches.
 

@@ -139,7 +139,7 @@ class HourglassBackbone(nn.Module):
 class HourglassPoints(nn.Module):
     """What the hourglass learns first: u and v of each joint, by soft-argmax of its 21 heatmaps.
 
-    Only the backbone is kept. Its objective is :data:`hand_lib.training.group_objectives.POINTS`.
+    Only the backbone is kept. Its objective is ``POINTS``.
 
     Args:
         backbone: the hourglass.
