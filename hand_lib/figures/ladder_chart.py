@@ -44,7 +44,7 @@ def ladder_chart(
 
     Args:
         recorded: records of one profile and one network, one a row and seed.
-        branches: for each heading its pairs, see :data:`~hand_lib.figures.rungs.BRANCHES`.
+        branches: for each heading its pairs, see ``BRANCHES`` of :mod:`hand_lib.figures.rungs`.
         measure: which of the records' errors in mm.
         name: of the error, over its axis.
     """
