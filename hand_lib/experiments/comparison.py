@@ -203,20 +203,8 @@ def compare(
     elif spread is None:
         spread = seed_spread([*a.values(), *b.values()])
     by_seed = np.stack([(a[s].errors.mean(dim=1) - b[s].errors.mean(dim=1)).double().numpy() for s in seeds])  # (S, N)
-    difference, low, high, image_error = difference_interval(by_seed, spread, confidence)
-    return Comparison(
-        difference=difference,
-        low=low,
-        high=high,
-        confidence=confidence,
-        margin=margin,
-        spread=spread,
-        image_error=image_error,
-        per_seed=tuple(by_seed.mean(axis=1).tolist()),
-        seeds=tuple(seeds),
-        images=by_seed.shape[1],
-        names=tuple(_name(runs) for runs in (a, b)),
-    )
+    names = tuple(_name(runs) for runs in (a, b))
+    return _comparison(by_seed, seeds, names, by_seed.shape[1], spread, confidence, margin)
 
 
 def compare_recorded(
@@ -252,8 +240,22 @@ def compare_recorded(
     errors = [[of[seed]["metrics"][measure] for seed in seeds] for of in (a, b)]
     if len(seeds) >= OWN_SEEDS:
         spread = pool(errors)
-    by_seed = np.subtract(*errors)
-    difference, low, high, image_error = difference_interval(by_seed[:, None], spread, confidence)
+    by_seed = np.subtract(*errors)[:, None]  # (S, 1): all images in one
+    names = tuple(record_path(of[seeds[0]]).stem.rpartition("-s")[0] for of in (a, b))
+    return _comparison(by_seed, seeds, names, a[seeds[0]]["evaluation_images"], spread, confidence, margin)
+
+
+def _comparison(
+    by_seed: np.ndarray,
+    seeds: Sequence[int],
+    names: tuple[str, str],
+    images: int,
+    spread: SeedSpread,
+    confidence: float,
+    margin: float,
+) -> Comparison:
+    """What a's error minus b's, ``(S, N)`` mm by seed and image as in :func:`difference_interval`, says of the two."""
+    difference, low, high, image_error = difference_interval(by_seed, spread, confidence)
     return Comparison(
         difference=difference,
         low=low,
@@ -262,10 +264,10 @@ def compare_recorded(
         margin=margin,
         spread=spread,
         image_error=image_error,
-        per_seed=tuple(by_seed.tolist()),
+        per_seed=tuple(by_seed.mean(axis=1).tolist()),
         seeds=tuple(seeds),
-        images=a[seeds[0]]["evaluation_images"],
-        names=tuple(record_path(of[seeds[0]]).stem.rpartition("-s")[0] for of in (a, b)),
+        images=images,
+        names=names,
     )
 
 

@@ -89,6 +89,7 @@ def _section(profile: Profile, members: Sequence[Mapping[str, Any]]) -> str:
     figures = {kind: _figure(profile, kind, *what) for kind, what in _kinds(profile, members).items()}
     variants = [record for record in members if record["row"] in VARIANTS]
     rows = [record for record in members if record["row"] not in VARIANTS]
+    elsewhere = elsewhere_table(rows)
     parts = [
         f"### Profile `{profile.name}`",
         f"{title} {_shared_facts(profile, members)}",
@@ -97,7 +98,7 @@ def _section(profile: Profile, members: Sequence[Mapping[str, Any]]) -> str:
         str(table(rows)) if rows else "",
         figures.get("variants", ""),
         str(table(variants)) if variants else "",
-        _folded("On hands of another kind", str(elsewhere_table(rows))) if any(map(is_current, rows)) else "",
+        _folded("On hands of another kind", str(elsewhere)) if elsewhere.rows else "",
         _folded("The ladder by the Procrustes error", figures["procrustes"]) if "procrustes" in figures else "",
         _protocol(profile),
     ]
