@@ -25,7 +25,8 @@ class BatchedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, n, features)`` to ``(B, n, outputs)``."""
-        return torch.baddbmm(self.bias[:, None], x.transpose(0, 1), self.weight.mT).transpose(0, 1)
+        x = x.transpose(0, 1).contiguous()  # in order once; the three products of a step would each do it again
+        return torch.baddbmm(self.bias[:, None], x, self.weight.mT).transpose(0, 1)
 
 
 class Coordinates:
