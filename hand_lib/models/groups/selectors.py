@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -125,6 +126,20 @@ class AlwaysSampledSelector(ConcreteSelector):
 THUMB_INDEX_REST = tuple(
     {FINGERS.index("thumb"): 0, FINGERS.index("index"): 1}.get(finger, 2) for finger in FINGER_OF_JOINT
 )
+
+# A group a finger. The wrist goes with the middle finger, whose metacarpal is the hand's axis; so these five groups
+# are the three above with the rest divided.
+ONE_A_FINGER = tuple(FINGERS.index("middle") if finger < 0 else finger for finger in FINGER_OF_JOINT)
+
+
+def dealt(group_of_joint: Sequence[int], *, seed: int) -> tuple[int, ...]:
+    """Groups of the same sizes, the joints dealt out to them by chance.
+
+    Args:
+        group_of_joint: number of each joint's group.
+        seed: of NumPy's ``RandomState``, whose numbers are promised never to change.
+    """
+    return tuple(np.random.RandomState(seed).permutation(group_of_joint).tolist())
 
 
 class FixedSelector(nn.Module):
