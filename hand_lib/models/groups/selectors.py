@@ -176,7 +176,15 @@ class FixedSelector(nn.Module):
         return self.selected
 
 
+def partition(selected: Tensor) -> tuple[int, ...]:
+    """The number of each joint's group, from one-hot S, ``(21, K)``, such as a trained selector's ``decided()``.
+
+    :mod:`hand_lib.partitions` compares them.
+    """
+    return tuple(selected.argmax(dim=-1).tolist())
+
+
 def members(selected: Tensor) -> list[list[str]]:
     """The joints of each group by name, from one-hot S, ``(21, K)``; a group may be empty."""
-    numbers = selected.argmax(dim=-1).tolist()
+    numbers = partition(selected)
     return [[name for name, group in zip(JOINTS, numbers, strict=True) if group == k] for k in range(selected.shape[1])]
