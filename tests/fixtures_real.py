@@ -81,7 +81,12 @@ def shot(number: int, *, right: bool, K: np.ndarray, size: tuple[int, int], towa
     To turn a camera about its centre and to give it another K is one homography of the picture, so picture and joints
     stay exactly what they are to each other.
     """
-    samples = rendered(right, 12)
+    return _shot(number, right, tuple(map(tuple, K.tolist())), size, toward)
+
+
+@functools.lru_cache(maxsize=128)
+def _shot(number: int, right: bool, K: tuple, size: tuple[int, int], toward: tuple[float, float]) -> Shot:
+    samples, K = rendered(right, 12), np.array(K)
     xyz, source = samples.xyz[number].double().numpy(), samples.K[number].double().numpy()
     middle = xyz.mean(0) / np.linalg.norm(xyz.mean(0))
     wanted = np.linalg.solve(K, [*toward, 1.0])

@@ -47,7 +47,7 @@ def same(a: object, b: object) -> bool:
     return type(a) is type(b) and (a == b or (a != a and b != b))
 
 
-# ---------------------------------------------------------------------------------------------------------- what is read
+# -------------------------------------------------------------------------------------------------------- what is read
 
 FRAMES = {
     0: {"xyz": np.arange(126.0).reshape(42, 3), "K": np.eye(3, dtype=np.float32), "name": "hänge"},
@@ -92,7 +92,7 @@ def test_any_array_of_numbers(array, protocol, fortran, tmp_path_factory):
     assert same(array, found) and found.dtype.isnative and found.flags.writeable
 
 
-# ------------------------------------------------------------------------------------------------------- what is refused
+# ----------------------------------------------------------------------------------------------------- what is refused
 
 
 class Calls:

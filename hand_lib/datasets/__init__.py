@@ -2,6 +2,6 @@
 
 :mod:`~hand_lib.datasets.synthetic` renders its samples here, so nothing needs to be downloaded;
 :mod:`~hand_lib.datasets.augmentation` turns samples of any dataset into crops of right hands with training targets;
-:mod:`~hand_lib.datasets.part_maps` reads the renderer's masks and depth maps at the cells of such crops; :mod:`~hand_lib.datasets.real` reads public data
-sets from where they lie on disk.
+:mod:`~hand_lib.datasets.part_maps` reads the renderer's masks and depth maps at the cells of such crops;
+:mod:`~hand_lib.datasets.real` reads public data sets from where they lie on disk.
 """

@@ -15,7 +15,7 @@ from torch import Tensor
 from hand_lib.camera import project
 from hand_lib.datasets.real.hands import Hand, Reader
 from hand_lib.errors import HandLibError
-from hand_lib.skeleton import FINGERS, JOINTS, SCALE_BONE, TIPS, WRIST, bone_lengths
+from hand_lib.skeleton import FINGERS, JOINTS, SCALE_BONE, TIPS, bone_lengths
 
 FEWEST_FOR_SIDE = 8  # a single straight hand does not tell left from right
 _CHAIN = (60.0, 150.0)  # millimetres from the middle finger's knuckle along its bones to the tip
@@ -47,9 +47,9 @@ def check_sample(reader: Reader, *, count: int = 16) -> None:
 def complaints(hands: Sequence[Hand]) -> list[str]:
     """What is wrong with these hands of one data set, a phrase each; none if they can be what they are said to be."""
     unit = _unit(hands)
-    if unit:
+    if any("?" in said for said in unit):
         return unit  # what is measured in millimetres has no meaning then
-    return [said for look in _LOOKS for said in look(hands)]
+    return unit + [said for look in _LOOKS for said in look(hands)]
 
 
 def _whole(hands: Sequence[Hand]) -> Tensor:
@@ -150,15 +150,15 @@ def _order(hands: Sequence[Hand]) -> list[str]:
 
 
 def _side(hands: Sequence[Hand]) -> list[str]:
-    """Fingers bend towards the palm. Where most bend the other way, the hands are the other side's."""
+    """Fingers bend towards the palm, about an axis across it. Where most bend the other way, it is the other side."""
     found = []
     for right, name, other in ((True, "right", "left"), (False, "left", "right")):
         xyz = _whole([hand for hand in hands if hand.annotation.right == right])
         if len(xyz) < FEWEST_FOR_SIDE:
             continue
-        index, little = xyz[:, _KNUCKLES[0]] - xyz[:, WRIST], xyz[:, _KNUCKLES[-1]] - xyz[:, WRIST]
-        from_palm = torch.linalg.cross(index, little)  # out of a right hand's palm
-        bent = ((xyz[:, list(TIPS[1:])] - xyz[:, _KNUCKLES]).sum(1) * from_palm).sum(-1)
+        knuckle, middle, tip = (xyz[:, [joint + place for joint in _KNUCKLES]] for place in (0, 1, 3))
+        axis = torch.linalg.cross(middle - knuckle, tip - middle).sum(1)  # what the fingers bend about
+        bent = (axis * (knuckle[:, 0] - knuckle[:, -1])).sum(-1)  # of a right hand, from little to index finger
         share = ((bent > 0) == right).float().mean()
         if share < 0.4:
             found.append(f"{1 - share:.0%} of the {name} hands bend as {other} ones do: is an axis mirrored?")
