@@ -104,7 +104,9 @@ def _shot(number: int, right: bool, K: tuple, size: tuple[int, int], toward: tup
     return Shot(xyz=xyz @ turn.T, K=K, right=right, image=image.astype(np.uint8), mask=mask.astype(np.uint8))
 
 
-def save(path: Path, picture: np.ndarray, **options) -> None:
+def save(path: Path, picture: np.ndarray, wanted: bool = True, **options) -> None:
+    if not wanted:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".png":
         options.setdefault("compress_level", 1)
@@ -122,6 +124,7 @@ def write_rhd(
     order: list[int] = RHD_LIST,
     change: Callable[[np.ndarray], np.ndarray] = lambda metres: metres,
     dump: Callable[[object], bytes] = pickle.dumps,
+    pictures: bool = True,
 ) -> list[dict[str, Shot]]:
     """Frames with a left and a right hand, one over the other in turn. Returns both of each frame, by side.
 
@@ -132,6 +135,7 @@ def write_rhd(
         order: of the joints in the file.
         change: what is done to the joints in metres beside.
         dump: what makes a pickle of the frames.
+        pictures: whether pictures and masks are written, or lie there from before.
     """
     frames, truth = {}, []
     for number in range(count):
@@ -144,8 +148,12 @@ def write_rhd(
         mask = np.where(over.mask > 0, over.mask, under.mask)
         hands = {"left": left, "right": right}
         seen = {side: replace(one, mask=mask) for side, one in hands.items()}
-        save(root / split / "color" / f"{number:05d}.png", np.where(over.mask[..., None] > 0, over.image, under.image))
-        save(root / split / "mask" / f"{number:05d}.png", mask)
+        save(
+            root / split / "color" / f"{number:05d}.png",
+            np.where(over.mask[..., None] > 0, over.image, under.image),
+            pictures,
+        )
+        save(root / split / "mask" / f"{number:05d}.png", mask, pictures)
         xyz = np.concatenate([change(one.xyz[order] / 1000) for one in (left, right)])
         uv = np.concatenate([one.uv[order] for one in (left, right)])
         visible = np.concatenate([_on(one.own, one.uv)[order] for one in seen.values()])
@@ -175,6 +183,7 @@ def write_stb(
     order: list[int] = STB_LIST,
     change: Callable[[np.ndarray], np.ndarray] = lambda millimetres: millimetres,
     images: str = "images",
+    pictures: bool = True,
 ) -> dict[tuple[str, str], list[Shot]]:
     """Returns the hands by sequence and view, each in the frame of the view's camera.
 
@@ -198,7 +207,7 @@ def write_stb(
             far = replace(bb, xyz=bb.xyz - [120.054, 0, 0])
             for view, one in (("BB left", bb), ("BB right", far), ("SK color", sk)):
                 truth.setdefault((name, view), []).append(one)
-                save(folder / f"{view.replace(' ', '_')}_{frame}.png", one.image)
+                save(folder / f"{view.replace(' ', '_')}_{frame}.png", one.image, pictures)
             labels["BB"].append(_palm_first(bb.xyz))
             labels["SK"].append(_palm_first(sk.xyz) @ to_depth.T + shift)
         for kind, joints in labels.items():
@@ -224,6 +233,7 @@ def write_freihand(
     joints: bool = True,
     order: list[int] = list(range(21)),  # noqa: B006 (it is only read)
     change: Callable[[np.ndarray], np.ndarray] = lambda metres: metres,
+    pictures: bool = True,
 ) -> list[Shot]:
     """Returns the hands. Each version is the picture in another brightness."""
     truth = []
@@ -235,10 +245,10 @@ def write_freihand(
         for version in versions:
             place = ("gs", "hom", "sample", "auto").index(version)
             name = f"{number + 32560 * place:08d}.jpg"
-            save(root / split / "rgb" / name, one.image // (place + 1), quality=95)
+            save(root / split / "rgb" / name, one.image // (place + 1), pictures, quality=95)
         if split == "training":
             white = (one.own[..., None] * np.full(3, 255)).astype(np.uint8)
-            save(root / split / "mask" / f"{number:08d}.jpg", white, quality=95)
+            save(root / split / "mask" / f"{number:08d}.jpg", white, pictures, quality=95)
     xyz = [change(one.xyz[order] / 1000) for one in truth]
     said = {"K": [one.K.tolist() for one in truth]}
     said["scale"] = [float(np.linalg.norm(one.xyz[9] - one.xyz[10]) / 1000) for one in truth]
@@ -261,6 +271,7 @@ def write_ho3d(
     order: list[int] = HO3D_LIST,
     change: Callable[[np.ndarray], np.ndarray] = lambda metres: metres,
     dump: Callable[[object], bytes] = pickle.dumps,
+    pictures: bool = True,
 ) -> list[Shot]:
     """Returns the hands in the order of the list, which is not that of the frames.
 
@@ -274,7 +285,7 @@ def write_ho3d(
         K = np.array([[614.627, 0, 320.262], [0, 614.101, 238.469], [0, 0, 1]])
         one = shot(number, right=True, K=K, size=(480, 640), toward=(300 + 20 * number, 250))
         sequence, frame = f"ABF1{number % 2}", f"{2 * number:04d}"
-        save(folder / sequence / "rgb" / f"{frame}.{suffix}", one.image)
+        save(folder / sequence / "rgb" / f"{frame}.{suffix}", one.image, pictures)
         opengl = one.xyz / 1000 * [1, -1, -1]
         joints = change(opengl[order])
         said = {"objTrans": np.zeros(3), "objRot": np.zeros((3, 1)), "camMat": K, "objName": "021_bleach_cleanser"}
@@ -308,6 +319,7 @@ def write_dexter(
     *,
     order: tuple[int, ...] = (4, 8, 12, 16, 20),
     change: Callable[[np.ndarray], np.ndarray] = lambda millimetres: millimetres,
+    pictures: bool = True,
 ) -> dict[str, list[Shot]]:
     """Returns the hands by sequence, in the colour camera's frame. The first frame's ring finger's tip is not seen."""
     turn = np.array([[0.9999, 0.0034, 0.0161], [-0.0033, 1.0, -0.0079], [-0.0162, 0.0079, 0.9998]])
@@ -317,7 +329,7 @@ def write_dexter(
         lines = []
         for frame in range(count):
             one = shot(place * count + frame, right=False, K=DEXTER, size=(480, 640), toward=(330, 250))
-            save(root / "data" / name / "color" / f"Color_{frame + 1:04d}.bmp", one.image)
+            save(root / "data" / name / "color" / f"Color_{frame + 1:04d}.bmp", one.image, pictures)
             tips = change(np.linalg.solve(turn, (one.xyz[list(order)] - shift).T).T * [-1, -1, 1])
             cells = ["{:.6f}, {:.6f}, {:.6f}".format(*tip) for tip in tips]
             if frame == 0:
