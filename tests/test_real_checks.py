@@ -22,6 +22,8 @@ from fixtures_real import (
     write_rhd,
     write_stb,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hand_lib.datasets.real import HO3D, RHD, STB, Annotation, DexterObject, FreiHAND, Hand, Reader, check_sample
 from hand_lib.datasets.real.checks import complaints
@@ -181,6 +183,25 @@ def test_random_orders_are_noticed():
     for _ in range(60):
         order = dice.sample(CANONICAL, 21)
         assert complaints(hands(dice.random() < 0.5, order)), order
+
+
+@given(
+    right=st.booleans(),
+    fingers=st.permutations(range(5)),
+    signs=st.tuples(*[st.sampled_from([1, -1])] * 3),
+    unit=st.sampled_from([1.0, 1e-3, 0.1, 1e3]),
+)
+def test_mixtures_of_mistakes_are_noticed(right, fingers, signs, unit):
+    """All but one: half a turn about the optical axis makes other hands of hands, which only pixels can contradict."""
+    order = [0, *(joint for finger in fingers for joint in range(1 + 4 * finger, 5 + 4 * finger))]
+    wrong = [
+        replace(hand, annotation=replace(hand.annotation, xyz=hand.annotation.xyz * unit))
+        for hand in hands(right, order, signs)
+    ]
+    if order == CANONICAL and unit == 1.0 and signs in ((1, 1, 1), (-1, -1, 1)):
+        assert not [said for said in complaints(wrong) if "project" not in said]
+    else:
+        assert complaints(wrong)
 
 
 @pytest.mark.parametrize("right", [True, False])
