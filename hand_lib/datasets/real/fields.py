@@ -25,10 +25,11 @@ class Entry(BaseModel):
 
 
 def array(*shapes: tuple[int, ...]) -> Any:
-    """The type of a field that is a numpy array of numbers, of one of these shapes, finite; it comes as float64."""
+    """The type of a field that is an array or list of finite numbers of one of these shapes; it comes as float64."""
     wanted = " or ".join(" × ".join(map(str, shape)) for shape in shapes)
 
     def numbers(value: object) -> np.ndarray:
+        value = np.asarray(value) if isinstance(value, list | tuple) else value
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf":
             raise ValueError("is no array of numbers")
         if value.shape not in shapes:

@@ -17,9 +17,11 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import AfterValidator
 from torch import Tensor
 
 from hand_lib.cache import open_regular
@@ -39,6 +41,12 @@ _MOST_BYTES = 4 * 2**20  # of a list of frames
 _FROM_OPENGL = np.array([1.0, -1.0, -1.0])  # y up and z backward to y down and z forward
 
 
+def _box(corners: np.ndarray) -> np.ndarray:
+    if not (corners[:2] < corners[2:]).all():
+        raise ValueError("is no box: its first corner is not above and left of its second")
+    return corners
+
+
 class _Training(Entry):
     handJoints3D: array((NUM_JOINTS, 3))
     camMat: Intrinsics
@@ -46,7 +54,7 @@ class _Training(Entry):
 
 class _Evaluation(Entry):
     handJoints3D: array((3,), (1, 3))
-    handBoundingBox: list[float | int] | tuple[float | int, ...] | array((4,))
+    handBoundingBox: Annotated[array((4,)), AfterValidator(_box)]
     camMat: Intrinsics
 
 
@@ -128,15 +136,12 @@ class HO3D:
             said = entry(_Training, content, path)
             return Annotation(xyz=_joints(said.handJoints3D), K=_float(said.camMat), right=True)
         said = entry(_Evaluation, content, path)
-        box = np.asarray(said.handBoundingBox, dtype=np.float64)
-        if box.shape != (4,) or not (np.isfinite(box).all() and (box[:2] < box[2:]).all()):
-            raise HandLibError(f"cannot use {path}: handBoundingBox is no box: {ascii(box.tolist())[:60]}")
         if self.truth is None:
             xyz = no_joints()
             xyz[WRIST] = _float(said.handJoints3D.reshape(3) * _FROM_OPENGL * 1000.0)
         else:
             xyz = _joints(self._truth[index])
-        return Annotation(xyz=xyz, K=_float(said.camMat), right=True, box=_float(box))
+        return Annotation(xyz=xyz, K=_float(said.camMat), right=True, box=_float(said.handBoundingBox))
 
     def hand(self, index: int) -> Hand:
         """A hand with its picture. Raises HandLibError, naming the file that is not as HO-3D has it."""
