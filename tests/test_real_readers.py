@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import functools
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from fixtures_real import (
+    HO3D_LIST,
+    RHD_LIST,
+    STB_LIST,
     STB_SEQUENCES,
     Shot,
     numpy1,
@@ -20,6 +26,7 @@ from fixtures_real import (
     write_rhd,
     write_stb,
 )
+from PIL import Image
 
 from hand_lib.camera import project
 from hand_lib.datasets.real import HO3D, RHD, STB, DexterObject, FreiHAND, check_sample, to_samples
@@ -91,8 +98,6 @@ def test_rhd_takes_the_hand_with_more_pixels_as_the_papers_do(rhd):
 
 def test_rhd_counts_an_equal_number_of_pixels_as_right(tmp_path):
     write_rhd(tmp_path, count=1)
-    from PIL import Image
-
     mask = np.zeros((320, 320), np.uint8)
     mask[:10, :10], mask[20:30, 20:30] = 17, 18
     Image.fromarray(mask).save(tmp_path / "training/mask/00000.png")
@@ -335,9 +340,16 @@ def test_an_empty_folder_is_told_by_the_first_file_that_it_lacks(reader, missing
         assert str(Path(tmp_path, missing)) in str(caught.value)
 
 
+def test_readers_need_nothing_of_the_training_side():
+    program = (
+        "import sys, hand_lib.datasets.real; print(*(name for name in sys.modules if name.startswith('hand_lib.')))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+    sides = {name.split(".")[1] for name in ran.stdout.split()}
+    assert sides <= {"cache", "camera", "datasets", "errors", "samples", "skeleton", "strict", "synthetic"}, sides
+
+
 def test_the_orders_are_what_the_authors_list():
     """The package's permutations against the lists of the fixtures, which follow the authors' readmes."""
-    from fixtures_real import HO3D_LIST, RHD_LIST, STB_LIST
-
     for order, listed in ((RHD_ORDER, RHD_LIST), (STB_ORDER, STB_LIST), (HO3D_ORDER, HO3D_LIST)):
         assert [listed[place] for place in order] == list(range(21))

@@ -186,8 +186,9 @@ class _Machine:
         if type(container) is not dict or len(pairs) % 2:
             raise _Refused("it adds to what is no dictionary")
         keys, values = pairs[::2], [self.plain(value) for value in pairs[1::2]]
-        if not all(type(key) in (str, int) for key in keys):  # a tuple's hash would descend without end
-            raise _Refused("a dictionary's key is neither a name nor a number")
+        # A tuple's hash would descend without end, and large numbers can be chosen to have one hash all together.
+        if not all(type(key) is str or (type(key) is int and abs(key) < 2**31) for key in keys):
+            raise _Refused("a dictionary's key is neither a name nor the number of a frame")
         if len(set(keys)) < len(keys) or any(key in container for key in keys):
             raise _Refused("a dictionary has a key twice")
         self.contain(container, values)

@@ -7,7 +7,8 @@
     RHD_published_v2/evaluation/…                        2,728
 
 A frame has both hands of a person, rows 0–20 the left and 21–41 the right: wrist, then each finger from tip to palm;
-metres. The papers take one hand a frame, the one with more pixels in the mask.
+metres. The papers take one hand a frame, the one with more pixels in the mask. A joint counts as visible there by the
+mask's classes in its neighbourhood, not by what lies before it.
 """
 
 from __future__ import annotations
