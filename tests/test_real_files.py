@@ -158,6 +158,12 @@ def test_labels_that_say_more_than_they_have(tmp_path):
     refusal(read_labels, path)
 
 
+def test_labels_that_unpack_to_more_than_a_whole_file_are_not_unpacked(tmp_path):
+    path = labels(tmp_path / "a.mat", np.zeros((3, 21, 50_000)), do_compression=True)
+    assert path.stat().st_size < 2**17
+    assert "unpacked it is larger than 2 MiB" in refusal(read_labels, path)
+
+
 # --------------------------------------------------------------------------------------------------------------- JSON
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import codecs
 import io
-import math
 import pickletools
 import warnings
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from hand_lib.cache import open_regular
+from hand_lib.datasets.real.pickled_arrays import KNOWN, Named, PickledArray, Refused, fill, made_by
 from hand_lib.errors import HandLibError
 
 _MOST_BYTES = 512 * 2**20  # RHD's training annotations are about a hundred million
@@ -29,16 +29,6 @@ _MOST_STEPS = 12_000_000  # RHD's take about three million
 _MOST_LAYERS = 16
 _MOST_DIGITS = 30  # of a whole number
 
-# What a file may name, under the module paths of old and of new numpy.
-_NUMPY_PATHS = ("numpy.core", "numpy._core")
-_KNOWN = {
-    "numpy ndarray": "array type",
-    "numpy dtype": "dtype",
-    "_codecs encode": "encode",
-    **{f"{path}.multiarray _reconstruct": "empty array" for path in _NUMPY_PATHS},
-    **{f"{path}.multiarray scalar": "scalar" for path in _NUMPY_PATHS},
-    **{f"{path}.numeric _frombuffer": "array of bytes" for path in _NUMPY_PATHS},
-}
 _PLAIN = (bool, int, float, str, bytes, np.ndarray, np.generic, type(None))
 
 
@@ -57,39 +47,8 @@ def read_pickle(path: Path | str) -> object:
         raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
     try:
         return _Machine(content).run()
-    except _Refused as refused:
+    except Refused as refused:
         raise HandLibError(f"cannot read {path}: {refused}") from None
-
-
-class _Refused(Exception):
-    """What a pickle holds that no annotation needs."""
-
-
-class _Named:
-    """A name that the file gives, with what stands for it here. It can be called by nobody."""
-
-    def __init__(self, meaning: str) -> None:
-        self.meaning = meaning
-
-
-class _DType:
-    """A dtype in the making."""
-
-    def __init__(self, code: str) -> None:
-        self.code, self.order = code, "<"
-
-    def built(self) -> np.dtype:
-        kind, size = self.code[:1], self.code[1:]
-        if kind not in "biuf" or size not in ("1", "2", "4", "8") or (kind, size) == ("f", "1"):
-            raise _Refused(f"it holds an array of {ascii(self.code)[:40]}, not of numbers")
-        return np.dtype(self.order + self.code)
-
-
-class _Array:
-    """An array in the making: pickles make it empty, refer to it, and fill it afterwards."""
-
-    def __init__(self) -> None:
-        self.value: np.ndarray | None = None
 
 
 class _Machine:
@@ -114,21 +73,21 @@ class _Machine:
             try:
                 step(self, argument(self.file))
             except (ValueError, LookupError, TypeError, OverflowError, MemoryError) as error:
-                raise _Refused(f"it is cut short or no pickle (before byte {self.file.tell()})") from error
-        raise _Refused(f"its pickle has more than {_MOST_STEPS} steps")
+                raise Refused(f"it is cut short or no pickle (before byte {self.file.tell()})") from error
+        raise Refused(f"its pickle has more than {_MOST_STEPS} steps")
 
     def _finished(self) -> object:
         if len(self.stack) != 1 or self.marks:
-            raise _Refused("it is cut short or no pickle (it ends amid something)")
+            raise Refused("it is cut short or no pickle (it ends amid something)")
         return self.plain(self.stack.pop())
 
     # ------------------------------------------------------------------------------------------------------- values
 
     def plain(self, value: object) -> object:
         """A value that may stand in a container or come out. Raises for what is only a means to make one."""
-        if isinstance(value, _Array):
+        if isinstance(value, PickledArray):
             if value.value is None:
-                raise _Refused("it holds an array without content")
+                raise Refused("it holds an array without content")
             return value.value
         if type(value) is tuple:
             made = tuple(self.plain(part) for part in value)
@@ -136,7 +95,7 @@ class _Machine:
             return made
         if isinstance(value, _PLAIN) or type(value) in (list, dict):
             return value
-        raise _Refused("its pickle keeps a function or a type as if it were a value")
+        raise Refused("its pickle keeps a function or a type as if it were a value")
 
     def push(self, value: object) -> None:
         self.stack.append(value)
@@ -159,7 +118,7 @@ class _Machine:
         deepest = max((known.get(id(v), 0) for v in values if type(v) in (list, tuple, dict)), default=0)
         known[id(container)] = max(known.get(id(container), 1), deepest + 1)
         if deepest >= _MOST_LAYERS:
-            raise _Refused(f"it has more than {_MOST_LAYERS} layers")
+            raise Refused(f"it has more than {_MOST_LAYERS} layers")
 
     # ------------------------------------------------------------------------------------------------------ containers
 
@@ -176,7 +135,7 @@ class _Machine:
     def append(self, values: list) -> None:
         container = self.stack[-1]
         if type(container) is not list:
-            raise _Refused("it adds to what is no list")
+            raise Refused("it adds to what is no list")
         values = [self.plain(value) for value in values]
         self.contain(container, values)
         container.extend(values)
@@ -184,13 +143,13 @@ class _Machine:
     def set_items(self, pairs: list) -> None:
         container = self.stack[-1]
         if type(container) is not dict or len(pairs) % 2:
-            raise _Refused("it adds to what is no dictionary")
+            raise Refused("it adds to what is no dictionary")
         keys, values = pairs[::2], [self.plain(value) for value in pairs[1::2]]
         # A tuple's hash would descend without end, and large numbers can be chosen to have one hash all together.
         if not all(type(key) is str or (type(key) is int and abs(key) < 2**31) for key in keys):
-            raise _Refused("a dictionary's key is neither a name nor the number of a frame")
+            raise Refused("a dictionary's key is neither a name nor the number of a frame")
         if len(set(keys)) < len(keys) or any(key in container for key in keys):
-            raise _Refused("a dictionary has a key twice")
+            raise Refused("a dictionary has a key twice")
         self.contain(container, values)
         container.update(zip(keys, values, strict=True))
 
@@ -202,71 +161,37 @@ class _Machine:
     def get(self, place: int) -> None:
         value = self.memo[place]
         if type(value) in (list, dict) or (type(value) is tuple and self.layers.get(id(value), 1) > 1):
-            raise _Refused("a container stands there twice")  # so layers multiply nothing, and nothing holds itself
+            raise Refused("a container stands there twice")  # so layers multiply nothing, and nothing holds itself
         self.push(value)
 
     # ---------------------------------------------------------------------------------------------------- what is made
 
     def name(self, dotted: object) -> None:
-        meaning = _KNOWN.get(dotted) if isinstance(dotted, str) else None
+        meaning = KNOWN.get(dotted) if isinstance(dotted, str) else None
         if meaning is None:
-            raise _Refused(f"its pickle names {ascii(dotted)[1:-1].replace(' ', '.')[:80]}, which no annotation needs")
-        self.push(_Named(meaning))
+            raise Refused(f"its pickle names {ascii(dotted)[1:-1].replace(' ', '.')[:80]}, which no annotation needs")
+        self.push(Named(meaning))
 
     def name_on_stack(self) -> None:
         name, module = self.pop(), self.pop()
         if not (isinstance(name, str) and isinstance(module, str)):
-            raise _Refused("its pickle names something by what is no text")
+            raise Refused("its pickle names something by what is no text")
         self.name(f"{module} {name}")
 
     def reduce(self) -> None:
         arguments, function = self.pop(), self.pop()
-        if not isinstance(function, _Named) or type(arguments) is not tuple:
-            raise _Refused("its pickle calls what is no function")
-        match function.meaning, arguments:
-            case "empty array", (_Named(meaning="array type"), (0,), b"b" | "b"):
-                self.push(_Array())
-            case "dtype", (str(code), False | 0, True | 1):
-                self.push(_DType(code))
-            case "scalar", (_DType() as dtype, bytes() | str() as content):
-                self.push(_array(dtype, (), content, fortran=False)[()])
-            case "array of bytes", (bytes() as content, _DType() as dtype, tuple(shape), "C" | "F" as order):
-                made = _Array()
-                made.value = _array(dtype, shape, content, fortran=order == "F")
-                self.push(made)
-            case "encode", (str(text), "latin1" | "latin-1"):
-                self.push(text.encode("latin-1"))
-            case _:
-                raise _Refused(f"its pickle makes a numpy {function.meaning} in a way that numpy does not")
+        self.push(made_by(function, arguments))
 
     def build(self) -> None:
-        state, made = self.pop(), self.stack[-1]
-        match made, state:
-            case _DType(), (3, "<" | ">" | "|" | "=" as order, None, None, None, -1, -1, 0):
-                made.order = order
-            case _Array(value=None), (1, tuple(shape), _DType() as dtype, fortran, bytes() | str() as content):
-                made.value = _array(dtype, shape, content, fortran=bool(fortran))
-            case _:
-                raise _Refused("its pickle fills an object in a way that numpy does not")
+        state = self.pop()
+        fill(self.stack[-1], state)
 
 
-def _array(dtype: _DType, shape: tuple, content: bytes | str, *, fortran: bool) -> np.ndarray:
-    """The array, if the file brings as many bytes as it declares."""
-    built = dtype.built()
-    content = content.encode("latin-1") if isinstance(content, str) else content
-    if not all(type(n) is int and 0 < n <= len(content) for n in shape) or len(shape) > 8:
-        raise _Refused(f"it holds an array of the shape {ascii(shape)[:60]}")
-    if math.prod(shape) * built.itemsize != len(content):
-        raise _Refused(f"it holds an array of the shape {ascii(shape)[:60]} with {len(content)} bytes")
-    array = np.frombuffer(content, np.uint8).astype(bool) if built.kind == "b" else np.frombuffer(content, built)
-    return array.reshape(shape, order="F" if fortran else "C").astype(built.newbyteorder("="))
-
-
-def _unknown(code: bytes) -> _Refused:
+def _unknown(code: bytes) -> Refused:
     names = {opcode.code.encode("latin-1"): opcode.name for opcode in pickletools.opcodes}
     if code in names:
-        return _Refused(f"its pickle has the opcode {names[code]}, which no annotation needs")
-    return _Refused("it is no pickle" if code else "it is cut short")
+        return Refused(f"its pickle has the opcode {names[code]}, which no annotation needs")
+    return Refused("it is no pickle" if code else "it is cut short")
 
 
 def _nothing(file: io.BytesIO) -> None:
@@ -292,7 +217,7 @@ def _two_lines(file: io.BytesIO) -> str:
 
 def _whole(number: int) -> int:
     if abs(number) >= 10**_MOST_DIGITS:
-        raise _Refused("it holds a number of too many digits")
+        raise Refused("it holds a number of too many digits")
     return number
 
 

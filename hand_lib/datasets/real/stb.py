@@ -12,6 +12,9 @@ then come little, ring, middle, index finger and thumb, each from base to tip. T
 
 from __future__ import annotations
 
+import io
+import struct
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -179,28 +182,45 @@ def read_labels(path: Path) -> np.ndarray:
         HandLibError: no such file, no MATLAB file, without ``handPara`` or with one that is no 3 × 21 × N of numbers.
     """
     with open_regular(path) as file:
-        if len(file.read(_MOST_BYTES + 1)) > _MOST_BYTES:
-            raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
-        file.seek(0)
-        try:
-            declared = {name: (shape, kind) for name, shape, kind in whosmat(file)}
-        except Exception as error:  # scipy's reader of damaged files raises whatever comes to hand
-            raise _no_labels(path, error) from error
-        shape, kind = declared.get(_VARIABLE, (None, None))
-        if shape is None:
-            raise HandLibError(f"cannot use {path}: it has no {_VARIABLE}")
-        if len(shape) != 3 or shape[:2] != (3, 21) or not 1 <= shape[2] <= FRAMES or kind not in ("double", "single"):
-            said = " × ".join(map(str, shape))
-            raise HandLibError(f"cannot use {path}: {_VARIABLE} is {kind} of {said}, not double of 3 × 21 × {FRAMES}")
-        file.seek(0)
-        try:
-            joints = loadmat(file, variable_names=[_VARIABLE])[_VARIABLE]
-        except Exception as error:
-            raise _no_labels(path, error) from error
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
+    try:
+        _check_unpacked(content)
+        declared = {name: (shape, kind) for name, shape, kind in whosmat(io.BytesIO(content))}
+    except Exception as error:  # scipy's reader of damaged files raises whatever comes to hand
+        raise _no_labels(path, error) from error
+    shape, kind = declared.get(_VARIABLE, (None, None))
+    if shape is None:
+        raise HandLibError(f"cannot use {path}: it has no {_VARIABLE}")
+    if len(shape) != 3 or shape[:2] != (3, 21) or not 1 <= shape[2] <= FRAMES or kind not in ("double", "single"):
+        said = " × ".join(map(str, shape))
+        raise HandLibError(f"cannot use {path}: {_VARIABLE} is {kind} of {said}, not double of 3 × 21 × {FRAMES}")
+    try:
+        joints = loadmat(io.BytesIO(content), variable_names=[_VARIABLE])[_VARIABLE]
+    except Exception as error:
+        raise _no_labels(path, error) from error
     joints = np.asarray(joints).transpose(2, 1, 0)
     for frame, one in enumerate(joints):
         entry(_Labels, {"joints": one}, path, f"frame {frame}")
     return joints.astype(np.float64)
+
+
+def _check_unpacked(content: bytes) -> None:
+    """Look how large the packed parts of a MATLAB file are, before they fill the memory. Raises ValueError, zlib.error.
+
+    After 128 bytes of header each part has its kind and its size in four bytes each; kind 15 is packed by zlib.
+    """
+    order = "<" if content[126:128] == b"IM" else ">"
+    start = 128
+    while start + 8 <= len(content):
+        kind, size = struct.unpack_from(f"{order}II", content, start)
+        if kind == 15:
+            unpacker = zlib.decompressobj()
+            unpacker.decompress(content[start + 8 : start + 8 + size], _MOST_BYTES)
+            if unpacker.unconsumed_tail:
+                raise ValueError(f"unpacked it is larger than {_MOST_BYTES // 2**20} MiB")
+        start += 8 + size
 
 
 def _no_labels(path: Path, error: Exception) -> HandLibError:
