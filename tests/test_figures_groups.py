@@ -34,7 +34,7 @@ def probabilities() -> torch.Tensor:
 
 
 def of_group(trace) -> set[tuple[float, float]]:
-    return set(zip(trace.x or (), trace.y or (), strict=True))
+    return {(x, y) for x, y in zip(trace.x, trace.y, strict=True) if x is not None}
 
 
 # ---------------------------------------------------------------------------------------------------------- the look
@@ -111,12 +111,13 @@ def test_in_a_film_every_joint_is_in_its_likeliest_group(probabilities):
     figure = group_film(probabilities, ["0", "10", "20"], alt="groups that form")
     hand = open_hand().double().numpy().round(1)
     for frame in figure.frames[1:]:
-        for group, trace in enumerate(frame.data[1:]):
+        assert not of_group(frame.data[4])  # nobody without a preference
+        for group, trace in enumerate(frame.data[1:4]):
             mine = [joint for joint, of in enumerate(THUMB_INDEX_REST) if of == group]
             assert of_group(trace) == {(float(hand[j, 0]), float(hand[j, 1])) for j in mine}
     first = figure.frames[0].data
-    assert len(of_group(first[1])) == 21 and not of_group(first[2])  # the first of equals
-    sizes = [sum(sum(t.marker.size or ()) for t in frame.data[1:]) for frame in figure.frames]
+    assert len(of_group(first[4])) == 21 and not any(of_group(trace) for trace in first[1:4])
+    sizes = [sum(s for t in frame.data[1:] if of_group(t) for s in t.marker.size) for frame in figure.frames]
     assert sizes[0] < sizes[1] < sizes[2]
 
 
@@ -128,7 +129,8 @@ def test_a_film_moves_by_slider_and_by_button_and_is_described(probabilities):
     play, stop = payload["layout"]["updatemenus"][0]["buttons"]
     assert play["args"][0] is None and play["args"][1]["fromcurrent"] and stop["args"][0] == [None]
     names = [trace["name"] for trace in payload["data"] if trace.get("name")]
-    assert names == ["group 1", "group 2", "group 3"]
+    assert names == ["group 1", "group 2", "group 3", "no preference"]  # also those that are empty at first
+    assert all(trace["x"] for trace in payload["data"])
     assert "thumb tip: 100%" in figure.frames[2].data[1].text
 
 
@@ -146,7 +148,8 @@ def test_strips_are_pale_where_nothing_is_decided_and_full_where_all_is(probabil
     assert left.shape == (21, 3, 3) and np.allclose(left, right[:, ::-1])
     for joint, group in enumerate(THUMB_INDEX_REST):
         assert to_hex(left[joint, 2]) == group_look(group)[0]
-        assert left[joint, 0].min() > 0.85
+        assert left[joint, 0].min() == 1
+        assert 0.2 < left[joint, 1].min() < 0.9
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(JOINTS)
     low, high = figure.axes[0].get_xlim()
     assert (low, high) == (-50, 250)  # the steps stand at the middles of their cells

@@ -328,7 +328,8 @@ def test_the_printed_selector_has_no_temperature(errata: str) -> None:
     for temperature in (5.0, 1.0, 0.1):
         first, second = (scores / temperature).softmax(0).tolist()
         assert f"({first:.3f}, {second:.3f})" in errata
-    assert 5 - 0.1 * 50_000 / 1_000 == pytest.approx(0)
+    after = 5 - 0.1 * 50_000 / 1_000
+    assert after == pytest.approx(0)
     torch.testing.assert_close((scores + 1 / 3).softmax(0), (scores + 1 / 2).softmax(0))
 
 

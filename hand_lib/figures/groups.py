@@ -147,6 +147,8 @@ def group_film(
 ) -> go.Figure:
     """A hand on a slider while its groups form: colour and mark are the likeliest group, size is how likely it is.
 
+    A joint that prefers no group, two being the likeliest alike, is a hollow grey circle.
+
     Args:
         probabilities: ``(P, 21, K)``, softmax(θ) at each of P positions.
         labels: one a position.
@@ -167,27 +169,31 @@ def group_film(
         hoverinfo="skip",
         showlegend=False,
     )
-    chosen = probabilities.argmax(dim=-1)
+    groups = probabilities.shape[-1]
+    looks = [(f"group {k + 1}", group_look(k)[0], group_look(k)[2], "white") for k in range(groups)]
+    looks.append(("no preference", BONE, "circle-open", BONE))
     frames = []
-    for numbers, shares in zip(chosen, probabilities.detach().cpu().double(), strict=True):
+    for shares in probabilities.detach().cpu().double():
+        numbers = torch.where(_undecided(shares), groups, shares.argmax(dim=-1))
+        likeliest = shares.amax(dim=-1)
         sizes = (20 * _mark_share(_certainty(shares))).round(1)
         traces = [bones]
-        for group in range(probabilities.shape[-1]):
-            color, _, symbol = group_look(group)
-            mine = (numbers == group).nonzero()[:, 0].tolist()
+        for number, (name, color, symbol, edge) in enumerate(looks):
+            mine = (numbers == number).nonzero()[:, 0].tolist()
+            # A trace without points has no line in the legend; one with a point that is nowhere has.
             traces.append(
                 go.Scatter(
-                    x=[float(points[j, 0]) for j in mine],
-                    y=[float(points[j, 1]) for j in mine],
-                    text=[f"{JOINTS[j]}: {float(shares[j, group]):.0%}" for j in mine],
+                    x=[float(points[j, 0]) for j in mine] or [None],
+                    y=[float(points[j, 1]) for j in mine] or [None],
+                    text=[f"{JOINTS[j]}: {float(likeliest[j]):.0%}" for j in mine] or [""],
                     mode="markers",
-                    name=f"group {group + 1}",
+                    name=name,
                     hovertemplate="%{text}<extra></extra>",
                     marker={
                         "color": color,
                         "symbol": symbol,
-                        "size": [float(sizes[j]) for j in mine],
-                        "line": {"color": "white", "width": 1},
+                        "size": [float(sizes[j]) for j in mine] or [10.0],
+                        "line": {"color": edge, "width": 1},
                     },
                 )
             )
@@ -228,8 +234,8 @@ def group_strips(
         groups = max(groups, shares.shape[-1])
         colors = np.array([matplotlib.colors.to_rgb(group_look(k)[0]) for k in range(shares.shape[-1])])
         chosen = colors[shares.argmax(dim=-1).numpy()]  # (P, 21, 3)
-        sure = np.stack([_certainty(frame).numpy() for frame in shares])[..., None]
-        sheet = 1 - (0.12 + 0.88 * sure) * (1 - chosen)
+        strength = torch.stack([torch.where(_undecided(s), 0.0, 0.12 + 0.88 * _certainty(s)) for s in shares])
+        sheet = 1 - strength.numpy()[..., None] * (1 - chosen)  # white where nothing is preferred
         extent = (first - half, last + half, len(JOINTS) - 0.5, -0.5)
         ax.imshow(sheet.transpose(1, 0, 2), extent=extent, aspect="auto")
         for finger in range(len(FINGERS)):
@@ -255,6 +261,14 @@ def _certainty(shares: Tensor) -> Tensor:
     if groups == 1:
         return torch.ones(len(shares))
     return (shares.amax(dim=-1) - 1 / groups) / (1 - 1 / groups)
+
+
+def _undecided(shares: Tensor) -> Tensor:
+    """``(21, K)`` probabilities to ``(21,)`` bool: no group is likelier than all others."""
+    if shares.shape[-1] == 1:
+        return torch.zeros(len(shares), dtype=torch.bool)
+    first, second = shares.topk(2, dim=-1).values.unbind(dim=-1)
+    return first - second < 1e-6
 
 
 def _mark_share(certainty: Tensor) -> np.ndarray:
