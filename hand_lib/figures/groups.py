@@ -171,7 +171,7 @@ def group_film(
     )
     groups = probabilities.shape[-1]
     looks = [(f"group {k + 1}", group_look(k)[0], group_look(k)[2], "white") for k in range(groups)]
-    looks.append(("no preference", BONE, "circle-open", BONE))
+    looks.append(("no preference", "#707070", "circle-open", "#707070"))
     frames = []
     for shares in probabilities.detach().cpu().double():
         numbers = torch.where(_undecided(shares), groups, shares.argmax(dim=-1))
@@ -192,6 +192,7 @@ def group_film(
                     marker={
                         "color": color,
                         "symbol": symbol,
+                        "opacity": 1,  # plotly's own is 0.7 where sizes differ
                         "size": [float(sizes[j]) for j in mine] or [10.0],
                         "line": {"color": edge, "width": 1},
                     },
