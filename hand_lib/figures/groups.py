@@ -97,7 +97,7 @@ def group_hands(
 
     Args:
         partitions: by title, number of each joint's group, from 0. Number them alike first
-            (:func:`hand_lib.models.groups.partitions.renumbered`): colours follow numbers.
+            (:func:`hand_lib.partitions.renumbered`): colours follow numbers.
         uv: ``(21, 2)``, where the joints are; :func:`open_hand` if it is not given.
         names: of the groups, for the legend; "group 1" and so on if they are not given.
         columns: hands a line.
