@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hand_lib.figures.branches import TABLE_2_OF_GROUPS, groups_table_2, mixing_weights, said_by_groups
+from hand_lib.figures.branches import TABLE_2_OF_GROUPS, groups_table_2, mixing_weights, said_by_groups, stations
 from hand_lib.models.groups.rows import GROUP_ROWS, PRINTED
 from hand_lib.models.groups.selectors import THUMB_INDEX_REST, FixedSelector
 
@@ -19,6 +19,23 @@ def rings(ax) -> list[tuple[float, float]]:
         for line in ax.lines
         if len(line.get_xdata()) == 1 and line.get_markerfacecolor() == "none"
     ]
+
+
+def test_stations_stand_in_order_with_a_box_a_group_and_their_shapes():
+    flow = [("picture", (3, 64, 64)), (["a", "b", "c"], (3, 8)), (["x", "y", "z"], (3, 2)), ("one", (2,))]
+    (ax,) = stations(flow).axes
+    boxes = [patch.get_bbox() for patch in ax.patches]
+    assert len(boxes) == 8
+    for upper, lower in ((0, 1), (1, 4), (4, 7)):  # going down, and nothing overlaps
+        assert boxes[upper].y1 < boxes[lower].y0
+    assert boxes[1].x1 < boxes[2].x0 and boxes[2].x1 < boxes[3].x0
+    assert boxes[0].x0 <= boxes[1].x0 and boxes[3].x1 <= boxes[0].x1
+    for box, next_one in zip(boxes[1:4], boxes[4:7], strict=True):
+        assert (box.x0, box.x1) == (next_one.x0, next_one.x1)
+    texts = [text.get_text() for text in ax.texts]
+    assert [t for t in texts if "×" in t or t == "2"] == ["3 × 64 × 64", "3 × 8", "3 × 2", "2"]
+    assert [t for t in texts if t in "abcxyz"] == list("abcxyz")
+    assert len(ax.lines) == 3 + 3 + 3  # fans out, three side by side, and in again
 
 
 def test_each_group_has_its_panel_and_its_own_joints_are_ringed():

@@ -22,6 +22,7 @@ from hand_lib.__main__ import make_parser
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import JOINTS, PARENTS
+from hand_lib.training.group_objectives import DEPTH_WEIGHT
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
@@ -291,6 +292,11 @@ def test_thresholds_of_the_groups_code(errata: str) -> None:
     assert len(kept) == 12
     assert f"= {kept[0]:.2f}$ mm" in errata
     assert f"{thresholds[1]:.2f} mm apart" in errata
+
+
+def test_the_unit_of_beta(errata: str) -> None:
+    assert f"$20 \\cdot 2 / 255 = {20 * 2 / 255:.3f}$" in errata
+    assert pytest.approx(20 * 2 / 255) == DEPTH_WEIGHT
 
 
 def test_rhd_counts(errata: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
 from hand_lib.figures.hands import draw_hand_2d
@@ -21,6 +22,50 @@ TABLE_2_OF_GROUPS: Mapping[str, tuple[bool, bool, bool]] = {
     "k3": (False, True, False),
     "k3-fused": (False, True, True),
 }
+
+
+def stations(
+    flow: Sequence[tuple[str | Sequence[str], Sequence[int]]], *, width: float = 5.6, height: float | None = None
+) -> Figure:
+    """What a picture goes through in a network with branches, from top to bottom: a box a layer, or a box a group.
+
+    Args:
+        flow: for each station what it is and the shape of what comes out of it. One name is a box across, shared by
+            the groups; several names are boxes side by side, a group's own each, with lines down from one to the next.
+        width, height: in inches.
+
+    Returns:
+        The figure, the shapes beside the boxes.
+    """
+    figure, axes = panels(width=width, height=0.5 * len(flow) + 0.1 if height is None else height)
+    ax = axes[0, 0]
+    ax.set_axis_off()
+    ax.set(xlim=(0, 1.42), ylim=(len(flow) - 0.3, -0.7))
+    above = [0.5]
+    for row, (given, shape) in enumerate(flow):
+        names = [given] if isinstance(given, str) else list(given)
+        middles = [(i + 0.5) / len(names) for i in range(len(names))]
+        if row:
+            for x in middles if len(middles) >= len(above) else above:
+                ax.plot([x, x], [row - 0.72, row - 0.28], color=INK, linewidth=1.0, zorder=1)
+        for x, name in zip(middles, names, strict=True):
+            half = 0.5 / len(names) - 0.012
+            ax.add_patch(
+                FancyBboxPatch(
+                    (x - half, row - 0.28),
+                    2 * half,
+                    0.56,
+                    boxstyle="round,pad=0,rounding_size=0.02",
+                    facecolor="#eef2f6" if len(names) == 1 else "#fff3d6",
+                    edgecolor=INK,
+                    linewidth=0.8,
+                    zorder=2,
+                )
+            )
+            ax.text(x, row, name, ha="center", va="center", fontsize=8.5, zorder=3)
+        ax.text(1.03, row, " × ".join(map(str, shape)), ha="left", va="center", fontsize=8.5)
+        above = middles
+    return figure
 
 
 def said_by_groups(
