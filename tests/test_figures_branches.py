@@ -55,12 +55,12 @@ def test_each_group_has_its_panel_and_its_own_joints_are_ringed():
 def test_weights_have_one_scale_and_lines_between_groups(groups):
     first = torch.zeros(groups * 4, groups * 4)
     first[5, 1] = -3.0  # to the second group, from the first
-    figure = mixing_weights({"before": first, "after": 0.5 * first.T}, NAMES[:groups])
+    figure = mixing_weights({"before": first, "after": 0.5 * first.T}, NAMES[:groups], limit=2.0)
     before, after, bar = figure.axes
     assert [before.get_title(), after.get_title()] == ["before", "after"] and bar.get_ylabel() == "weight"
     assert [text.get_text() for text in before.get_xticklabels()] == list(NAMES[:groups])
     for ax in (before, after):
-        assert ax.images[0].get_clim() == (-3.0, 3.0)
+        assert ax.images[0].get_clim() == (-2.0, 2.0)
         across = sorted(line.get_ydata()[0] for line in ax.lines if line.get_ydata()[0] == line.get_ydata()[1])
         assert across == [4 * k - 0.5 for k in range(1, groups)]  # between one group's last cell and the next's first
         assert len(ax.lines) == 2 * (groups - 1)

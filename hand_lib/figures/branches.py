@@ -85,11 +85,11 @@ def said_by_groups(
         The figure: a panel a group, and one more.
     """
     count = len(uv) + 1
-    figure, axes = panels(1, count, width=width, height=width / count + 0.25)
+    figure, axes = panels(1, count, width=width, height=width / count + 0.17)
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
     for k, (ax, name) in enumerate(zip(axes[0], names, strict=False)):
         own = selected[:, k] > 0
-        draw_hand_2d(ax, uv[k], image, visible=own, markersize=2.8, linewidth=0.7, alpha=0.55)
+        draw_hand_2d(ax, uv[k], image, visible=own, markersize=2.8, linewidth=0.9, alpha=0.7)
         for joint in own.nonzero().flatten().tolist():
             ax.plot(*uv[k, joint].tolist(), "o", color=INK, markersize=4.2, markerfacecolor="none", markeredgewidth=0.9)
         ax.set_title(name, fontsize=9, pad=2)
@@ -98,24 +98,26 @@ def said_by_groups(
     return figure
 
 
-def mixing_weights(weights: Mapping[str, Tensor], names: Sequence[str], *, width: float = 6.6) -> Figure:
+def mixing_weights(
+    weights: Mapping[str, Tensor], names: Sequence[str], *, limit: float = 0.3, width: float = 6.6
+) -> Figure:
     """A fusion's 1×1 convolution as a picture: what each group's features are made of, channel by channel.
 
     Args:
         weights: for each title ``(K·C, K·C)``, the first index what is made; all share one scale of colours, orange
             above zero and purple below.
         names: of the K groups.
+        limit: where the colours end; weights beyond it look like it.
         width: of the sheet, in inches.
 
     Returns:
         The figure: a panel each, with a line between one group's channels and the next one's.
     """
     count, groups = len(weights), len(names)
-    figure, axes = panels(1, count, width=width, height=width / count + 0.35)
-    most = max(weight.abs().max().item() for weight in weights.values())
+    figure, axes = panels(1, count, width=width, height=0.85 * width / count + 0.35)
     for ax, (title, weight) in zip(axes[0], weights.items(), strict=True):
         size = len(weight)
-        shown = ax.imshow(weight.detach().cpu().float().numpy(), cmap="PuOr_r", vmin=-most, vmax=most)
+        shown = ax.imshow(weight.detach().cpu().float().numpy(), cmap="PuOr_r", vmin=-limit, vmax=limit)
         ax.grid(visible=False)
         middles = [(k + 0.5) * size / groups - 0.5 for k in range(groups)]
         ax.set_xticks(middles, names, fontsize=8)
@@ -127,7 +129,7 @@ def mixing_weights(weights: Mapping[str, Tensor], names: Sequence[str], *, width
         ax.set_title(title, fontsize=9)
         ax.set_xlabel("from the features of", fontsize=9)
     axes[0, 0].set_ylabel("to the features of", fontsize=9)
-    figure.colorbar(shown, ax=axes[0].tolist(), label="weight", shrink=0.8)
+    figure.colorbar(shown, ax=axes[0].tolist(), label="weight", extend="both", shrink=0.7)
     return figure
 
 
