@@ -99,7 +99,7 @@ def said_by_groups(
 
 
 def mixing_weights(
-    weights: Mapping[str, Tensor], names: Sequence[str], *, limit: float = 0.3, width: float = 6.6
+    weights: Mapping[str, Tensor], names: Sequence[str], *, limit: float = 0.4, width: float = 6.6
 ) -> Figure:
     """A fusion's 1×1 convolution as a picture: what each group's features are made of, channel by channel.
 
