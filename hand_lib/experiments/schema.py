@@ -40,7 +40,8 @@ def possible_network(size: Network) -> Network:
     return size
 
 
-StartName = Literal["random", "parts", "imagenet"]
+StartName = Literal["random", "parts", "points", "imagenet"]
+Group = Annotated[int, Field(ge=0, lt=NUM_JOINTS)]
 Scalar = bool | int | float | str | None
 Small = dict[str, Scalar | list[Scalar]]
 Setting = Scalar | list[Scalar | Small] | Small
@@ -96,9 +97,10 @@ class Decides(Strict):
 
     Attributes:
         start: where the backbone's weights came from.
-        pretraining: of a start from "parts", the hash of what decided it.
+        pretraining: of a start that is a lesson's, "parts" or "points", the hash of what decided it.
         weights: the digest of the weights that the backbone started from; None where they were random.
         given: the digest of those that the row itself brought.
+        depth_weight: of the row's loss; not there where it is 1.
     """
 
     row: Name
@@ -111,12 +113,13 @@ class Decides(Strict):
     given: Hash | None
     training: Training
     data: Data
+    depth_weight: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> Decides:
         if (self.weights is None) != (self.start == "random"):
             raise ValueError(f"weights is {self.weights!r}, but start is {self.start!r}")
-        if (self.pretraining is None) != (self.start != "parts"):
+        if (self.pretraining is None) != (self.start not in ("parts", "points")):
             raise ValueError(f"pretraining is {self.pretraining!r}, but start is {self.start!r}")
         return self
 
@@ -219,6 +222,7 @@ class RunRecord(Record):
         constant_prediction: the same of the mean training target.
         elsewhere: on gestures and under a look that no training shows.
         evaluation_source: hash of the code that measured.
+        group_of_joint: of a row with joint groups the number of the group that each joint is in.
         curve: the validations while it was trained.
         checkpoint_sha256: of the file of the trained weights.
     """
@@ -231,7 +235,7 @@ class RunRecord(Record):
     title: Text
     table_id: Text
     profile: Name
-    backbone: Annotated[str, Field(pattern=r"^resnet[0-9]{2,3}$")]
+    backbone: Annotated[str, Field(pattern=r"^(resnet[0-9]{2,3}|hourglass)$")]
     start: StartName
     seed: Seed
     decides: Decides
@@ -255,6 +259,7 @@ class RunRecord(Record):
     constant_prediction: Metrics
     elsewhere: AllElsewhere
     evaluation_source: Hash
+    group_of_joint: Annotated[list[Group], Field(min_length=NUM_JOINTS, max_length=NUM_JOINTS)] | None = None
     curve: Annotated[list[CurvePoint], Field(min_length=1, max_length=10_000)]
     checkpoint_sha256: Hash
 
@@ -266,7 +271,8 @@ class RunRecord(Record):
         _same("seed", self.seed, training.seed, "decides.training.seed")
         _same("steps", self.steps, training.steps, "decides.training.steps")
         _same("images_seen", self.images_seen, training.steps * training.batch_size, "steps times batch size")
-        _same("backbone", self.backbone, f"resnet{decides.network.depth}", "the depth in decides.network")
+        if self.backbone != "hourglass":
+            _same("backbone", self.backbone, f"resnet{decides.network.depth}", "the depth in decides.network")
         _same("data_version", self.data_version, data.version, "decides.data.version")
         _same("training_images", self.training_images, data.training_count, "decides.data.training_count")
         _same("evaluation_images", self.evaluation_images, data.evaluation_count, "decides.data.evaluation_count")
