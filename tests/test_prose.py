@@ -19,10 +19,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import hand_lib
 from hand_lib.__main__ import make_parser
+from hand_lib.models.groups.rows import DEPTH_WEIGHT
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import JOINTS, PARENTS
-from hand_lib.training.group_objectives import DEPTH_WEIGHT
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
