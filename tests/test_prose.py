@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import hand_lib
 from hand_lib.__main__ import make_parser
+from hand_lib.models.groups.rows import DEPTH_WEIGHT
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import JOINTS, PARENTS
@@ -291,6 +292,11 @@ def test_thresholds_of_the_groups_code(errata: str) -> None:
     assert len(kept) == 12
     assert f"= {kept[0]:.2f}$ mm" in errata
     assert f"{thresholds[1]:.2f} mm apart" in errata
+
+
+def test_the_unit_of_beta(errata: str) -> None:
+    assert f"$20 \\cdot 2 / 255 = {20 * 2 / 255:.3f}$" in errata
+    assert pytest.approx(20 * 2 / 255) == DEPTH_WEIGHT
 
 
 def test_rhd_counts(errata: str) -> None:
