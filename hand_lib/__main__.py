@@ -160,14 +160,16 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_which(train)
     train.add_argument("--seed", type=int, nargs="+", help="one or more (default: 0)")
     train.add_argument("--backbone", help="resnet18 to resnet152 (default: the profile's)")
-    train.add_argument("--start", help="of the backbone: random, parts or imagenet (default: the profile's)")
+    starts = "of the backbone: random, parts or imagenet, of an hourglass random or points (default: the profile's)"
+    train.add_argument("--start", help=starts)
     train.add_argument("--budget", type=float, metavar="SECONDS", help="stop cleanly after so long; run again to go on")
     train.add_argument("--results", type=Path, metavar="DIR", help="where to record (default: results/, not for smoke)")
 
-    parts = "train what backbones start from: they name the hand's parts; goes on where it was interrupted"
-    pretrain = add("pretrain", pretrain_backbone, parts)
+    lesson = "train what backbones start from: they name the hand's parts; goes on where it was interrupted"
+    pretrain = add("pretrain", pretrain_backbone, lesson)
     _add_which(pretrain)
-    pretrain.add_argument("--backbone", help="resnet18 to resnet152 (default: the profile's)")
+    other = "resnet18 to resnet152, or hourglass, which finds joints in the picture (default: the profile's)"
+    pretrain.add_argument("--backbone", help=other)
     pretrain.add_argument("--budget", type=float, metavar="SECONDS", help="stop cleanly after so long")
     pretrain.add_argument("--ship", action="store_true", help="put the weights and their record into the package")
 
@@ -251,7 +253,7 @@ def show_models(args: argparse.Namespace) -> int:
 def train_rows(args: argparse.Namespace) -> int:
     """Train one row after the other, each with every seed."""
     from hand_lib import cache, experiments
-    from hand_lib.models.variants import rows_and_variants
+    from hand_lib.models.catalogue import rows_and_variants
 
     profile = experiments.get_profile(args.profile)
     if args.missing == bool(args.rows):
@@ -303,7 +305,10 @@ def pretrain_backbone(args: argparse.Namespace) -> int:
     from hand_lib import experiments
 
     profile = experiments.get_profile(args.profile)
-    planned = experiments.start_plan(profile, experiments.sized(profile, args.backbone))
+    if args.backbone == "hourglass":
+        planned = experiments.start_plan(profile, lesson=experiments.POINTS)
+    else:
+        planned = experiments.start_plan(profile, experiments.sized(profile, args.backbone))
     deadline = _deadline(args.budget)
     # What cannot be shipped must be known before the training; of the code that is loaded, for it may change meanwhile.
     commit = experiments.check_recordable() if args.ship else ""
@@ -312,11 +317,8 @@ def pretrain_backbone(args: argparse.Namespace) -> int:
     except experiments.Unfinished as stopped:
         return _say_budget(args.budget, str(stopped))
     learnt, guess = start.record["metrics"], start.record["constant_guess"]
-    line = (
-        f"{planned.title}: names {learnt['foreground_accuracy']:.1%} of the hand's cells right (constant guess "
-        f"{guess['foreground_accuracy']:.1%}), depth off by {learnt['depth_error']:.1f} mm "
-        f"({guess['depth_error']:.1f}), trained in {start.record['seconds']:.0f} s on {start.record['device']}"
-    )
+    how = f"trained in {start.record['seconds']:.0f} s on {start.record['device']}"
+    line = f"{planned.title}: {planned.lesson.say(learnt, guess)}, {how}"
     if args.ship:
         other = ["--backbone", args.backbone] if args.backbone else []
         command = " ".join(["python -m hand_lib pretrain --profile", profile.name, *other, "--ship"])
@@ -374,7 +376,7 @@ def _summary(record: dict[str, Any]) -> str:
 def evaluate_run(args: argparse.Namespace) -> int:
     """Measure a run of the cache, or a checkpoint file."""
     from hand_lib import cache, experiments
-    from hand_lib.models.variants import rows_and_variants
+    from hand_lib.models.catalogue import rows_and_variants
 
     if args.what in rows_and_variants():
         profile, seed = args.profile or "quick", _checked_seed(args.seed or 0)

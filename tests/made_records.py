@@ -85,9 +85,10 @@ def changed(record: dict[str, Any], *, revision: int | None = None, **changes: A
     for name in ("row", "profile", "start"):
         decides[name] = record[name]
     decides["weights"] = None if record["start"] == "random" else decides["weights"] or HASH
-    decides["pretraining"] = (decides["pretraining"] or HASH) if record["start"] == "parts" else None
+    decides["pretraining"] = (decides["pretraining"] or HASH) if record["start"] in ("parts", "points") else None
     decides["revision"]["row"] = revision or decides["revision"]["row"]
-    decides["network"]["depth"] = int(record["backbone"].removeprefix("resnet"))
+    if record["backbone"] != "hourglass":
+        decides["network"]["depth"] = int(record["backbone"].removeprefix("resnet"))
     decides["training"]["seed"] = record["seed"]
     decides["data"]["version"] = record["data_version"]
     return sealed(record)

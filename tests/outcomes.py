@@ -21,10 +21,10 @@ if __name__ == "__main__":
 
 from hand_lib.datasets.augmentation import JAR  # noqa: E402
 from hand_lib.experiments.planning import TRAINING_REVISION  # noqa: E402
+from hand_lib.models.catalogue import rows_and_variants  # noqa: E402
 from hand_lib.models.size import NetworkSize  # noqa: E402
-from hand_lib.models.variants import rows_and_variants  # noqa: E402
 from hand_lib.samples import Samples  # noqa: E402
-from hand_lib.training import TrainingConfig, build_seeded, train  # noqa: E402
+from hand_lib.training import TrainingConfig, build_seeded, joints_by_depth, train  # noqa: E402
 
 KEPT = Path(__file__).with_name("outcomes.json")
 SIZE = NetworkSize(depth=18, width=8, image_size=64, final_stride=1)
@@ -70,7 +70,15 @@ def outcome(name: str) -> dict[str, object]:
     if row.recipe.start is not None:
         model.load_state_dict(row.recipe.start(SIZE), strict=False)
     with tempfile.TemporaryDirectory() as folder:
-        done = train(model, samples, config=config, folder=Path(folder), device="cpu", progress_bar=False)
+        done = train(
+            model,
+            samples,
+            config=config,
+            folder=Path(folder),
+            objective=joints_by_depth(row.recipe.depth_weight),
+            device="cpu",
+            progress_bar=False,
+        )
     with torch.inference_mode():
         said = model.eval()(samples.images[:2, :, :64, :64] / 255.0)
     return {

@@ -26,9 +26,10 @@ from tiny import TINY, own_folders
 from hand_lib import cache, experiments, training
 from hand_lib.__main__ import main
 from hand_lib.experiments import PROFILES
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
-from hand_lib.models.variants import VARIANTS, rows_and_variants
+from hand_lib.models.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[1]
 

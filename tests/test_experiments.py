@@ -75,7 +75,7 @@ def test_the_profiles_are_consistent():
         assert profile.training_config(seed=7, precision="32-true").seed == 7
     quick, long, full = PROFILES["quick"], PROFILES["long"], PROFILES["full"]
     assert (long.steps, long.training_count) == (4 * quick.steps, 4 * quick.training_count)
-    own = ("name", "title", "steps", "training_count", "batch_size", "seeds", "variant_seeds")
+    own = ("name", "title", "steps", "training_count", "batch_size", "seeds", "variant_seeds", "group_seeds")
     assert long == replace(quick, **{name: getattr(long, name) for name in own})
     for profile in PROFILES.values():
         assert set(profile.variant_seeds) <= set(profile.seeds)  # so that each has its row's run to be paired with

@@ -12,10 +12,10 @@ import torch
 from hand_lib.experiments import PROFILES, Comparison, SeedSpread, pool
 from hand_lib.figures import ladder
 from hand_lib.figures.tables import together
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
-from hand_lib.models.variants import rows_and_variants
 from hand_lib.skeleton import TIPS
 
 KNOWN = SeedSpread(variance=1.0, freedom=30, rows=6)

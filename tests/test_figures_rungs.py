@@ -13,8 +13,9 @@ from hand_lib.experiments import recorded_spread
 from hand_lib.figures import ladder, rungs
 from hand_lib.figures.ladder_chart import LOOKS, NO_SEED, ladder_alt, ladder_chart
 from hand_lib.figures.rungs import ACROSS, AVERAGES, BRANCHES, MAPS, climb, variant_pairs
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.rows import ROWS
-from hand_lib.models.variants import VARIANTS, rows_and_variants
+from hand_lib.models.variants import VARIANTS
 
 
 def recorded(epe: dict[str, tuple[float, ...]], *, profile: str = "quick") -> list[dict]:

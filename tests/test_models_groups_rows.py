@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from hand_lib.experiments.sources import source_hash
 from hand_lib.models.backbone import MIN_WIDTH
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.counting import Counts, count
 from hand_lib.models.groups.branches import Fusion
-from hand_lib.models.groups.rows import GROUP_ROWS, PRINTED
-from hand_lib.models.groups.selectors import AlwaysSampledSelector, ConcreteSelector, FixedSelector
+from hand_lib.models.groups.rows import BEYOND_TABLE_2, DEPTH_WEIGHT, GROUP_ROWS, PRINTED
+from hand_lib.models.groups.selectors import ConcreteSelector, FixedSelector, StraightThroughSelector
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
-from hand_lib.models.variants import rows_and_variants
 
 QUICK = NetworkSize(width=16, image_size=64, stem_stride=2, final_stride=1)
 SIZES = {"quick": QUICK, "full": NetworkSize(image_size=128, final_stride=1)}
@@ -64,23 +66,33 @@ def test_multiply_adds_grow_by_a_branch_a_group():
         branch, width, cells = macs["k2"] - macs["k1"], 16, 16**2
         for groups in (3, 4, 5, 21):
             assert macs[f"k{groups}"] == macs["k1"] + (groups - 1) * branch
-        assert macs["k3-manual"] == macs["k3-straight"] == macs["k3-sampled"] == macs["k3"]
+        alike = {macs[short] for short in macs if short.startswith("k3") and not short.endswith("fused")}
+        assert alike == {macs["k3"]}
         assert macs["k3-fused"] == macs["k3-manual-fused"] == macs["k3"] + (3 * width) ** 2 * cells
         assert macs["k1"] < macs["k1-wide"] < macs["k3"] * 1.02
 
 
 def test_names_are_nobody_elses_and_titles_differ():
     known = rows_and_variants()
-    assert not GROUP_ROWS.keys() & (
-        known.keys() - {row.name for row in GROUP_ROWS.values() if known.get(row.name) is row}
-    )
-    assert all(name == row.name for name, row in GROUP_ROWS.items())
-    titles = [row.title for row in {**known, **GROUP_ROWS}.values()]
+    assert all(known[name] is row and name == row.name for name, row in GROUP_ROWS.items())
+    titles = [row.title for row in known.values()]
     assert len(set(titles)) == len(titles)
     assert all(row.varies is None or row.varies in GROUP_ROWS for row in GROUP_ROWS.values())
-    # Both papers' tables on a ResNet, and both backbones alike.
+    # Both papers' tables on a ResNet, and both backbones alike; but the loss is varied on the ResNet alone.
     short = [name.removeprefix("groups-") for name in GROUP_ROWS if name.startswith("groups-")]
-    assert [f"groups-{n}" for n in short] + [f"hourglass-{n}" for n in short] == list(GROUP_ROWS)
+    assert [n for n in short if n != "k3-eq10"] == [n[10:] for n in GROUP_ROWS if n.startswith("hourglass-")]
+    assert GROUP_ROWS.keys() > BEYOND_TABLE_2
+    assert [n for n in GROUP_ROWS if n.startswith("hourglass-") and n not in BEYOND_TABLE_2] == [
+        f"hourglass-{n}" for n in ("k1", "k3-manual", "k3-manual-fused", "k3", "k3-fused")
+    ]
+
+
+def test_the_hourglass_has_the_papers_loss_and_a_resnet_the_books():
+    for name, row in GROUP_ROWS.items():
+        own = name.startswith("hourglass")
+        assert (row.backbone == "hourglass") == own
+        assert row.recipe.depth_weight == (DEPTH_WEIGHT if own or name == "groups-k3-eq10" else 1)
+    assert GROUP_ROWS["groups-k3-eq10"].recipe == replace(GROUP_ROWS["groups-k3"].recipe, depth_weight=DEPTH_WEIGHT)
 
 
 @pytest.mark.parametrize("name", GROUP_ROWS)
@@ -91,7 +103,7 @@ def test_a_row_is_its_composition(name):
     selector = net.decoder.selector
     assert selector.groups == int(short.split("-")[0][1:])
     assert isinstance(selector, FixedSelector) == ("manual" in short)
-    assert isinstance(selector, AlwaysSampledSelector) == ("sampled" in short)
+    assert isinstance(selector, StraightThroughSelector) == ("straight" in short)
     assert isinstance(net.representation.fusion, Fusion) == ("fused" in short)
     resnet = name.startswith("groups")
     assert (type(net.backbone) is type(NetworkSize().backbone())) == resnet
@@ -117,7 +129,7 @@ def test_a_resnet_s_rows_differ_from_one_another_in_the_groups_alone():
 
 
 def test_a_row_s_code_has_a_key_of_its_own():
-    names = ("groups-k3", "groups-k3-fused", "groups-k3-manual", "groups-k3-straight", "groups-k3-sampled", "groups-k2")
+    names = ("groups-k3", "groups-k3-fused", "groups-k3-manual", "groups-k3-straight", "groups-k2")
     size = NetworkSize(width=8, image_size=32, final_stride=1)
     assert len({source_hash(GROUP_ROWS[name], size) for name in names}) == len(names)
 

@@ -7,6 +7,7 @@ import torch
 
 from hand_lib.errors import HandLibError
 from hand_lib.models.backbone import LAYOUTS, MIN_WIDTH
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.decoders import DecoderPerJoint, HandDecoder, MultiHeadDecoder, SharedDecoder
 from hand_lib.models.heatmaps import Deconvolutions, SoftArgmax
 from hand_lib.models.network import RefinedHandPoseNet
@@ -14,7 +15,6 @@ from hand_lib.models.refinement import DepthMaps, Heatmaps, RefineMaps, SplatDep
 from hand_lib.models.representations import FeatureMaps, GlobalAverage, JointMaps, JointPooled
 from hand_lib.models.rows import HEADS, MAPS, ROWS, hidden_width, level, multi_head
 from hand_lib.models.size import NetworkSize
-from hand_lib.models.variants import rows_and_variants
 
 COMPOSITIONS = {
     "fr": (FeatureMaps, HandDecoder),

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from hand_lib.errors import HandLibError
+from hand_lib.models.catalogue import rows_and_variants
+from hand_lib.models.groups.rows import GROUP_ROWS
 from hand_lib.models.rows import HEADS, MAPS, ROWS
 from hand_lib.models.size import NetworkSize
-from hand_lib.models.variants import VARIANTS, multi_head_row, rows_and_variants
+from hand_lib.models.variants import VARIANTS, multi_head_row
 
 QUICK = NetworkSize(width=16, image_size=64, stem_stride=2, final_stride=1)
 SIZES = (QUICK, NetworkSize(width=32, image_size=64, final_stride=1), NetworkSize(), NetworkSize(depth=50))
@@ -35,7 +37,7 @@ def decoder_width(name: str, size: NetworkSize) -> int:
 
 def test_every_variant_names_its_row_and_is_found_by_its_own_name():
     assert not VARIANTS.keys() & ROWS.keys()
-    assert list(rows_and_variants()) == [*ROWS, *VARIANTS]
+    assert list(rows_and_variants()) == [*ROWS, *VARIANTS, *GROUP_ROWS]
     for name, variant in VARIANTS.items():
         assert (name, variant.paper) == (variant.name, None)
         assert variant.varies in ROWS and name.startswith(variant.varies.split("-")[0])

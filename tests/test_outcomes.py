@@ -18,7 +18,7 @@ import pytest
 
 from hand_lib.datasets import augmentation
 from hand_lib.models import backbone
-from hand_lib.models.variants import rows_and_variants
+from hand_lib.models.catalogue import rows_and_variants
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = json.loads(outcomes.KEPT.read_text())

@@ -23,9 +23,9 @@ from hand_lib.__main__ import main
 from hand_lib.datasets.augmentation import JAR, crop
 from hand_lib.datasets.part_maps import part_targets
 from hand_lib.errors import HandLibError, Stopped
-from hand_lib.experiments import PROFILES, plan, planning, pretraining, recording, run, sources, starts
-from hand_lib.experiments.schema import seal
-from hand_lib.experiments.start_records import RecordedStart
+from hand_lib.experiments import PROFILES, lessons, plan, planning, pretraining, recording, run, sources, starts
+from hand_lib.experiments.schema import seal, validate
+from hand_lib.experiments.start_records import RecordedStart, StartRecord
 from hand_lib.experiments.starts import StartPlan, find_start, start_plan
 from hand_lib.models.size import NetworkSize
 from hand_lib.samples import Samples
@@ -64,8 +64,8 @@ def pretrain(planned: StartPlan, **options):
     return experiments.pretrain(planned, device="cpu", progress=False, **options)
 
 
-def of_seed(seed: int, **changes) -> StartPlan:
-    return StartPlan(pretraining=replace(TINY.pretraining, seed=seed, **changes), network=TINY.network)
+def of_seed(seed: int, lesson: lessons.Lesson = lessons.PARTS, **changes) -> StartPlan:
+    return StartPlan(lesson=lesson, pretraining=replace(TINY.pretraining, seed=seed, **changes), network=TINY.network)
 
 
 # ------------------------------------------------------------------------------------------------------------- training
@@ -79,10 +79,7 @@ def test_trained_once_and_then_found(trainings):
     assert find_start(of_seed(1)).record == first.record and find_start(of_seed(2)) is None
     # The head is kept too, though no row takes it: what is measured is what the file holds.
     evaluation = pretraining._hands(of_seed(1), "evaluation")
-    assert (
-        pretraining.measure_parts(first.network(), evaluation, size=32, device=torch.device("cpu"))
-        == first.record["metrics"]
-    )
+    assert lessons.measure_parts(first.network(), evaluation, 32, torch.device("cpu")) == first.record["metrics"]
     assert not (first.path.parent / training.CHECKPOINT_FILE).exists()
     record = first.record
     assert record["steps"] == 10 and record["weights_sha256"] == cache.sha256(first.path)
@@ -114,7 +111,7 @@ def test_the_same_again_however_often_it_is_interrupted(monkeypatch):
 
 def test_what_decides_a_start():
     base = of_seed(0)
-    wider = StartPlan(pretraining=base.pretraining, network=replace(TINY.network, width=16))
+    wider = StartPlan(lesson=lessons.PARTS, pretraining=base.pretraining, network=replace(TINY.network, width=16))
     deeper = start_plan(TINY, replace(TINY.network, depth=50))
     others = [wider, deeper, of_seed(1), of_seed(0, steps=11), of_seed(0, data_seed=2), of_seed(0, augmentation=JAR)]
     others += [of_seed(0, learning_rate=2e-3), of_seed(0, training_count=25)]
@@ -125,11 +122,11 @@ def test_what_decides_a_start():
 
 
 def test_the_code_that_decides_a_start(monkeypatch):
-    read, before = sources._source, sources.parts_hash()
+    read, before = sources._source, sources.lesson_hash(lessons.PARTS)
 
     def with_change_in(module):
         monkeypatch.setattr(sources, "_source", lambda name: read(name) + ("\nCHANGED()\n" if name == module else ""))
-        return sources.parts_hash.__wrapped__()
+        return sources.lesson_hash.__wrapped__(lessons.PARTS)
 
     for module in ("models.parts", "models.backbone", "datasets.part_maps", "training.loop", "datasets.augmentation"):
         assert with_change_in(f"hand_lib.{module}") != before, module
@@ -171,11 +168,11 @@ def test_one_who_knows_is_never_wrong_and_a_fixed_mistake_is_measured_as_such(ha
             return torch.cat([logits, here[:, 1:] + self.off], dim=1)
 
     where = torch.device("cpu")
-    assert pretraining.measure_parts(Knows(0.0, 99), hands, size=32, device=where) == {
+    assert lessons.measure_parts(Knows(0.0, 99), hands, 32, where) == {
         "foreground_accuracy": 1.0,
         "depth_error": 0.0,
     }
-    found = pretraining.measure_parts(Knows(0.5, 16), hands, size=32, device=where)
+    found = lessons.measure_parts(Knows(0.5, 16), hands, 32, where)
     hand = targets[:, 0] > 0
     palm = (targets[:, 0] == 16).sum() / hand.sum()
     assert found["foreground_accuracy"] == pytest.approx(1 - palm.item())
@@ -184,7 +181,7 @@ def test_one_who_knows_is_never_wrong_and_a_fixed_mistake_is_measured_as_such(ha
 
 
 def test_no_constant_guess_is_better_than_the_one_that_is_recorded(hands):
-    found = pretraining.guess_parts(hands, hands, size=32)
+    found = lessons.guess_parts(hands, hands, 32)
     targets = part_targets(hands, crops := crop(hands, size=32), stride=4)
     hand = targets[:, 0] > 0
     shares = torch.bincount(targets[:, 0][hand].long(), minlength=17) / hand.sum()
@@ -194,7 +191,56 @@ def test_no_constant_guess_is_better_than_the_one_that_is_recorded(hands):
     assert found["depth_error"] <= min(errors) * 1.02  # it minimises the error in bones
 
 
+def test_points_are_measured_in_pixels_of_the_crop(hands):
+    uv = crop(hands, size=32).targets[..., :2]
+
+    class Shifted(nn.Module):
+        at = 0
+
+        def forward(self, images):
+            here = uv[self.at : self.at + len(images)]
+            self.at += len(images)
+            return here + torch.tensor([6.0, -8.0]) * 2 / 31  # so many pixels of a crop of 32
+
+    found = lessons.measure_points(Shifted(), hands, 32, torch.device("cpu"))
+    assert found == {"uv_error": pytest.approx(10.0, rel=1e-4), "uv_median": pytest.approx(10.0, rel=1e-4)}
+    guess = lessons.guess_points(hands, hands, 32)["uv_error"]
+    for off in (0.05, -0.05):
+        there = uv.median(dim=0).values + off
+        assert guess <= ((uv - there) * 31 / 2).norm(dim=-1).mean().item()
+
+
 # ------------------------------------------------------------------------------------------------------------ with rows
+
+
+def test_rows_on_an_hourglass_start_from_points_and_the_others_from_parts(trainings):
+    profile = replace(TINY, start="parts", pretraining=replace(TINY.pretraining, seed=21))
+    first = run("hourglass-k1", profile=profile, device="cpu", progress=False)
+    assert trainings == ["the start of hourglass-w8-32px", "hourglass-k1-points-s0"]
+    assert (first.record["start"], first.record["backbone"]) == ("points", "hourglass")
+    assert first.record["decides"]["depth_weight"] == pytest.approx(40 / 255)
+    found = find_start(start_plan(profile, lesson=lessons.POINTS))
+    assert found.record["metrics"].keys() == {"uv_error", "uv_median"}
+    assert found.record["decides"]["revision"].keys() == {"points", "training"}
+    begun = first.plan.begin().backbone.state_dict()
+    assert begun.keys() == found.weights.keys()
+    assert all(torch.equal(begun[name], tensor) for name, tensor in found.weights.items())
+    assert plan("hourglass-k3", profile=profile).decides["weights"] == first.record["decides"]["weights"]
+    assert plan("groups-k1", profile=profile).start == "parts"
+    assert plan("hourglass-k1", profile=TINY).start == "random"
+    for row, start in (("hourglass-k1", "parts"), ("hourglass-k1", "imagenet"), ("groups-k1", "points")):
+        with pytest.raises(HandLibError, match=f"start of {row}"):
+            plan(row, profile=profile, start=start)
+    with pytest.raises(HandLibError, match="a backbone of its own, hourglass"):
+        plan("hourglass-k1", profile=profile, backbone="resnet50")
+
+
+def test_a_record_of_one_lesson_has_no_figures_of_another():
+    parts, points = pretrain(of_seed(22)).record, pretrain(of_seed(22, lessons.POINTS)).record
+    for record, other in ((parts, points), (points, parts)):
+        validate(record, StartRecord)
+        with pytest.raises(HandLibError, match="metrics is of another lesson"):
+            validate(seal({**record, "metrics": other["metrics"]}), StartRecord)
 
 
 def test_a_row_trains_the_start_that_it_lacks_and_begins_from_it(trainings, capsys):
@@ -265,7 +311,7 @@ def test_what_cannot_be_fetched_becomes_the_profile_s_own_start(monkeypatch):
 def test_a_profile_without_a_pretraining_has_no_parts_to_start_from():
     with pytest.raises(HandLibError, match="the profile bare has no pretraining"):
         plan("fr", profile=replace(TINY, name="bare", pretraining=None), device="cpu", start="parts")
-    with pytest.raises(HandLibError, match="unknown start 'mars': choose from imagenet, parts, random"):
+    with pytest.raises(HandLibError, match="unknown start of fr 'mars': choose from imagenet, parts, random"):
         plan("fr", profile="tiny", device="cpu", start="mars")
 
 

@@ -11,15 +11,17 @@ from outcomes import smooth_hands
 from torch import nn
 
 from hand_lib.datasets.augmentation import GENTLE, crop
+from hand_lib.errors import HandLibError
 from hand_lib.models.groups.branches import Fusion, GroupMaps
 from hand_lib.models.groups.composition import hourglass_points
 from hand_lib.models.groups.decoding import GroupDecoder, GroupSoftArgmax
-from hand_lib.models.groups.rows import GROUP_ROWS, LEARNT_FUSED
+from hand_lib.models.groups.rows import DEPTH_WEIGHT, GROUP_ROWS, LEARNT_FUSED
 from hand_lib.models.groups.selectors import ConcreteSelector, StraightThroughSelector, temperature_schedule
 from hand_lib.models.network import HandPoseNet
+from hand_lib.models.recipe import Recipe
 from hand_lib.models.size import NetworkSize
-from hand_lib.training import TrainingConfig, build_seeded, l1_of_stages, train
-from hand_lib.training.group_objectives import DEPTH_WEIGHT, EQUATION_10, POINTS, equation_10
+from hand_lib.training import JOINTS, TrainingConfig, build_seeded, joints_by_depth, l1_of_stages, train
+from hand_lib.training.group_objectives import EQUATION_10, POINTS
 
 TINY = NetworkSize(width=8, image_size=32, final_stride=1)
 CONFIG = TrainingConfig(
@@ -110,6 +112,9 @@ def test_of_u_and_v_equation_10_is_the_books_loss_and_of_depth_less():
     for axis, share in ((0, 1.0), (1, 1.0), (2, DEPTH_WEIGHT)):
         stages = torch.zeros(2, 5, 21, 3)
         stages[1, ..., axis] = 0.7
-        torch.testing.assert_close(equation_10(stages, targets), share * l1_of_stages(stages, targets))
+        torch.testing.assert_close(EQUATION_10.losses(stages, targets), share * l1_of_stages(stages, targets))
     assert pytest.approx(40 / 255) == DEPTH_WEIGHT
-    assert equation_10(torch.zeros(1, 5, 21, 3, dtype=torch.bfloat16), targets + 1).dtype == torch.float32
+    assert joints_by_depth(1.0) is JOINTS
+    with pytest.raises(HandLibError, match="a depth cannot weigh 0"):
+        Recipe(depth_weight=0)
+    assert EQUATION_10.losses(torch.zeros(1, 5, 21, 3, dtype=torch.bfloat16), targets + 1).dtype == torch.float32

@@ -20,6 +20,7 @@ from hand_lib.experiments.comparison import (
 from hand_lib.experiments.estimates import estimate, say_duration
 from hand_lib.experiments.fitting import Unfinished
 from hand_lib.experiments.kept import Run
+from hand_lib.experiments.lessons import PARTS, POINTS, Lesson
 from hand_lib.experiments.measuring import constant_prediction
 from hand_lib.experiments.planning import Plan, plan
 from hand_lib.experiments.pretraining import pretrain, ship
@@ -40,6 +41,7 @@ from hand_lib.experiments.provenance import commit_of_code, device_name, library
 from hand_lib.experiments.recording import (
     check_recordable,
     is_current,
+    is_own,
     missing,
     read_record,
     record_path,
@@ -56,10 +58,13 @@ __all__ = [
     "BACKBONES",
     "DATA_SEED",
     "MARGIN",
+    "PARTS",
+    "POINTS",
     "PROFILES",
     "RECORD_FORMAT",
     "STARTS",
     "Comparison",
+    "Lesson",
     "Plan",
     "Pretraining",
     "Profile",
@@ -84,6 +89,7 @@ __all__ = [
     "get_profile",
     "get_row",
     "is_current",
+    "is_own",
     "library_versions",
     "missing",
     "plan",

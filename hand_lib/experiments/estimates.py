@@ -15,7 +15,7 @@ from hand_lib.experiments.planning import RECORD_FILE, Plan, plan
 from hand_lib.experiments.profiles import PROFILES, Profile
 from hand_lib.experiments.provenance import device_name
 from hand_lib.experiments.recording import read_run, records
-from hand_lib.experiments.starts import PARTS, StartPlan
+from hand_lib.experiments.starts import StartPlan
 from hand_lib.models.rows import Row
 from hand_lib.samples import Samples
 from hand_lib.training import JOINTS, Objective, TrainingConfig
@@ -49,8 +49,8 @@ def estimate(
 
 def time_of_start(planned: StartPlan, device: torch.device) -> str:
     """How long the training of a start should take, in the words of :func:`estimate`, from a few measured steps."""
-    config = planned.config(training.choose_precision(device))
-    seconds = measured_seconds(planned.build(), config, planned.pretraining.render_size, device, objective=PARTS)
+    config, objective = planned.config(training.choose_precision(device)), planned.lesson.objective
+    seconds = measured_seconds(planned.build(), config, planned.pretraining.render_size, device, objective=objective)
     return _about(seconds, device)
 
 

@@ -51,6 +51,7 @@ def fit(
         training_set,
         config=config,
         folder=planned.folder,
+        objective=training.joints_by_depth(planned.row.recipe.depth_weight),
         validate=validate,
         key=planned.key,
         about=about(planned),

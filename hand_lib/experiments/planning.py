@@ -13,11 +13,24 @@ from torch import Tensor, nn
 
 from hand_lib import cache, training
 from hand_lib.errors import HandLibError, choose
-from hand_lib.experiments.profiles import DATA_SEED, PROFILES, STARTS, Profile, get_profile, get_row, sized
+from hand_lib.experiments.lessons import LESSONS
+from hand_lib.experiments.profiles import (
+    DATA_SEED,
+    PROFILES,
+    STARTS,
+    Profile,
+    get_profile,
+    get_row,
+    own_backbone,
+    own_start,
+    possible_starts,
+    sized,
+)
 from hand_lib.experiments.schema import run_key
 from hand_lib.experiments.sources import source_hash
 from hand_lib.experiments.starts import StartPlan, find_start, start_plan
 from hand_lib.models.backbone import load_imagenet
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.rows import Row
 from hand_lib.models.size import NetworkSize
 from hand_lib.synthetic import DATA_VERSION
@@ -50,7 +63,7 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """``row[-backbone][-start]-s<seed>``; backbone and start where they are not the profile's own."""
+        """``row[-backbone][-start]-s<seed>``; backbone and start where they are not the row's own in the profile."""
         return run_name(self.row.name, self.profile.name, self.backbone, self.start, self.config.seed)
 
     @property
@@ -59,7 +72,7 @@ class Plan:
 
     @property
     def backbone(self) -> str:
-        return f"resnet{self.network.depth}"
+        return self.row.backbone or f"resnet{self.network.depth}"
 
     @cached_property
     def given(self) -> Mapping[str, Tensor] | None:
@@ -68,12 +81,13 @@ class Plan:
 
     @cached_property
     def pretraining(self) -> StartPlan | None:
-        """What the start is the outcome of; None where it is not a backbone that names parts."""
-        return start_plan(self.profile, self.network) if self.start == "parts" else None
+        """What the start is the outcome of; None where it is not that of a lesson."""
+        lesson = LESSONS.get(self.start)
+        return None if lesson is None else start_plan(self.profile, self.network, lesson)
 
     @cached_property
     def weights(self) -> Mapping[str, Tensor] | None:
-        """What the backbone starts from, by torchvision's names; None where that is random, or is not here yet.
+        """What the backbone starts from, by its own names; None where that is random, or is not here yet.
 
         Raises:
             HandLibError: the file that holds them is damaged, or another's.
@@ -86,7 +100,7 @@ class Plan:
     @property
     def lacks_start(self) -> bool:
         """Whether the backbone that this starts from has still to be trained."""
-        return self.start == "parts" and self.weights is None
+        return self.start in LESSONS and self.weights is None
 
     @cached_property
     def decides(self) -> dict[str, Any]:
@@ -115,6 +129,8 @@ class Plan:
                 "scene": asdict(profile.scene),
             },
         }
+        if self.row.recipe.depth_weight != 1:
+            decides["depth_weight"] = self.row.recipe.depth_weight
         return json.loads(json.dumps(decides, default=str))
 
     @cached_property
@@ -157,12 +173,12 @@ class Plan:
 
 
 def run_name(row: str, profile: str, backbone: str, start: str, seed: int) -> str:
-    """``row[-backbone][-start]-s<seed>``, backbone and start where they are not the profile's own."""
-    own = PROFILES.get(profile)
+    """``row[-backbone][-start]-s<seed>``, backbone and start where they are not the row's own in the profile."""
+    own, known = PROFILES.get(profile), rows_and_variants().get(row)
     parts = [row]
-    if own is None or backbone != f"resnet{own.network.depth}":
+    if own is None or backbone != own_backbone(known, own):
         parts.append(backbone)
-    if own is None or start != own.start:
+    if own is None or start != own_start(known, own):
         parts.append(start)
     return "-".join([*parts, f"s{seed}"])
 
@@ -190,18 +206,20 @@ def plan(
             weights for a thinner backbone than the published one; a profile without a pretraining, asked for parts.
     """
     profile, row = get_profile(profile), get_row(row)
-    network = sized(profile, backbone)
+    if row.backbone and backbone not in (None, row.backbone):
+        raise HandLibError(f"{row.name} has a backbone of its own, {row.backbone}: it cannot have {backbone}")
+    network = sized(profile, None if row.backbone else backbone)
     precision = training.choose_precision(training.choose_device(device))
     config = profile.training_config(seed=seed, precision=precision, recipe=row.recipe)
-    start = profile.start if start is None else start
-    if start not in STARTS:
-        raise choose("start", start, STARTS)
+    start = own_start(row, profile) if start is None else start
+    if start not in possible_starts(row):
+        raise choose(f"start of {row.name}", start, possible_starts(row))
     if start == "imagenet":
         if network.width != 64:
             raise HandLibError(f"ImageNet's weights are of width 64, profile {profile.name} has width {network.width}")
         instead = "parts" if profile.start == "imagenet" else profile.start
         if load_imagenet(network.depth, folder=_imagenet_folder(), instead=STARTS[instead]) is None:
             start = instead
-    if start == "parts":
+    if start in LESSONS:
         start_plan(profile, network)  # which not every profile has
     return Plan(row=row, profile=profile, network=network, config=config, start=start)

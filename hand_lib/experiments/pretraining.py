@@ -1,4 +1,4 @@
-"""The training of a start: a backbone learns to name the hand's parts, is measured on held-out hands, and kept."""
+"""The training of a start: a backbone has its lesson, is measured on held-out hands, and kept."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from hand_lib import cache, training
-from hand_lib.datasets.augmentation import crop
-from hand_lib.datasets.part_maps import PART_CLASSES, part_targets
 from hand_lib.datasets.synthetic import load_synthetic
 from hand_lib.errors import HandLibError, Stopped
 from hand_lib.experiments.estimates import time_of_start
@@ -25,7 +21,6 @@ from hand_lib.experiments.recording import recorded
 from hand_lib.experiments.schema import seal, validate
 from hand_lib.experiments.start_records import START_FORMAT, RecordedStart, StartRecord
 from hand_lib.experiments.starts import (
-    PARTS,
     RECORD_FILE,
     START_KIND,
     WEIGHTS_FILE,
@@ -37,11 +32,9 @@ from hand_lib.experiments.starts import (
     halved,
     widened,
 )
-from hand_lib.models.parts import STRIDE, PartsNet
 from hand_lib.samples import Samples
 
 GUESS_FROM = 2048  # training hands that the constant guess is made from, at most
-AT_ONCE = 64  # hands that are measured together
 
 
 def pretrain(
@@ -88,7 +81,7 @@ def _train(planned: StartPlan, where: torch.device, deadline: float | None, *, p
     model = planned.build()
     if progress:
         print(
-            f"{planned.title}, which names the parts of hands: {time_of_start(planned, where)}",
+            f"{planned.title}, {planned.lesson.words}: {time_of_start(planned, where)}",
             file=sys.stderr,
             flush=True,
         )
@@ -98,7 +91,7 @@ def _train(planned: StartPlan, where: torch.device, deadline: float | None, *, p
         training_set,
         config=config,
         folder=planned.folder,
-        objective=PARTS,
+        objective=planned.lesson.objective,
         key=planned.key,
         about=_about(planned),
         title=planned.title,
@@ -125,8 +118,8 @@ def _train(planned: StartPlan, where: torch.device, deadline: float | None, *, p
         "libraries": library_versions(),
         "steps": done.step,
         "seconds": round(done.seconds, 2),
-        "metrics": measure_parts(model, evaluation_set, size=size, device=where),
-        "constant_guess": guess_parts(training_set[:GUESS_FROM], evaluation_set, size=size),
+        "metrics": planned.lesson.measure(model, evaluation_set, size, where),
+        "constant_guess": planned.lesson.guess(training_set[:GUESS_FROM], evaluation_set, size),
         "curve": done.curve,
         "weights_sha256": cache.sha256(path),
         "weights_digest": cache.digest(backbone_weights(weights)),
@@ -149,55 +142,8 @@ def _hands(planned: StartPlan, split: str) -> Samples:
         size=asked.render_size,
         scene=asked.scene,
         seed=asked.data_seed,
-        also=("mask", "depth"),
+        also=planned.lesson.also,
     )
-
-
-# -------------------------------------------------------------------------------------------------------------- measure
-
-
-def measure_parts(model: PartsNet, samples: Samples, *, size: int, device: torch.device) -> dict[str, float]:
-    """How well a network names the parts of hands and their depth, see
-    :class:`~hand_lib.experiments.start_records.PartsMetrics`.
-
-    Args:
-        model: on ``device``; it is left in evaluation mode.
-        samples: N hands with mask and depth; their plain crops are looked at.
-        size: side of the crops in pixels.
-        device: where to compute.
-    """
-    model.eval()
-    right, off, cells = 0.0, 0.0, 0
-    with torch.inference_mode():
-        for images, targets, bones in _crops(samples, size):
-            said = model(images.to(device, memory_format=torch.channels_last)).float().cpu()
-            part, hand = said[:, :PART_CLASSES].argmax(dim=1), targets[:, 0] > 0
-            right += (part == targets[:, 0])[hand].sum().item()
-            off += ((said[:, PART_CLASSES] - targets[:, 1]).abs() * bones)[hand].sum().item()
-            cells += int(hand.sum())
-    return {"foreground_accuracy": right / max(cells, 1), "depth_error": off / max(cells, 1)}
-
-
-def guess_parts(learnt: Samples, samples: Samples, *, size: int) -> dict[str, float]:
-    """The same of the best guess that never looks: the part and the median depth most of ``learnt``'s cells have."""
-    targets = torch.cat([targets for _, targets, _ in _crops(learnt, size)])
-    hand = targets[:, 0] > 0
-    part, depth = targets[:, 0][hand].mode().values, targets[:, 1][hand].median()
-    right, off, cells = 0.0, 0.0, 0
-    for _, targets, bones in _crops(samples, size):
-        hand = targets[:, 0] > 0
-        right += (targets[:, 0] == part)[hand].sum().item()
-        off += ((depth - targets[:, 1]).abs() * bones)[hand].sum().item()
-        cells += int(hand.sum())
-    return {"foreground_accuracy": right / max(cells, 1), "depth_error": off / max(cells, 1)}
-
-
-def _crops(samples: Samples, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Images, targets, and the scale bone in mm ``(b, 1, 1)``, of a few hands at a time."""
-    for first in range(0, len(samples), AT_ONCE):
-        part = samples[first : first + AT_ONCE]
-        crops = crop(part, size=size)
-        yield crops.images, part_targets(part, crops, stride=STRIDE), crops.scale.view(-1, 1, 1)
 
 
 # ----------------------------------------------------------------------------------------------------------------- ship

@@ -9,10 +9,11 @@ from hand_lib.datasets.augmentation import GENTLE, JAR, Augmentation
 from hand_lib.datasets.synthetic import load_synthetic
 from hand_lib.errors import choose
 from hand_lib.models.backbone import LAYOUTS
+from hand_lib.models.catalogue import rows_and_variants
+from hand_lib.models.groups.rows import BEYOND_TABLE_2
 from hand_lib.models.recipe import NOTHING_MORE, Recipe
 from hand_lib.models.rows import Row
 from hand_lib.models.size import NetworkSize
-from hand_lib.models.variants import rows_and_variants
 from hand_lib.samples import Samples
 from hand_lib.synthetic import EASY, OTHER_LOOK, WIDE, SceneConfig
 from hand_lib.training import TrainingConfig
@@ -25,13 +26,14 @@ BACKBONES = {f"resnet{depth}": depth for depth in LAYOUTS}
 STARTS = {
     "random": "random weights",
     "parts": "weights that name the hand's parts",
+    "points": "weights that find the joints in the picture",
     "imagenet": "ImageNet's weights",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pretraining:
-    """How a backbone learns to name the hand's parts and their depth, before any row asks it for joints.
+    """How a backbone learns its first lesson (:mod:`hand_lib.experiments.lessons`), before any row asks it for joints.
 
     Attributes:
         training_count, evaluation_count: rendered hands, with masks and depth maps.
@@ -72,9 +74,12 @@ class Profile:
         steps, batch_size, learning_rate: of the training.
         validations: how often the validation error is measured on the way.
         start: where the backbone's weights come from, one of ``STARTS``.
-        pretraining: how those that name the hand's parts are made; None for a profile that has none to offer.
+        pretraining: how those that name the hand's parts are made, and an hourglass' that find joints; None for a
+            profile that has none to offer.
         seeds: those that a full set of records has of every row, in order of importance.
         variant_seeds: the same of every variant of a row.
+        group_seeds: the same of every row of joint groups and its variants.
+        without: rows of joint groups that a full set leaves out.
         precision: "32-true" or "bf16-mixed" on every machine, so that records of different machines stand in one
             table; None takes what the device is faster in, and records then say which it was.
     """
@@ -95,6 +100,8 @@ class Profile:
     pretraining: Pretraining | None = None
     seeds: tuple[int, ...] = (0,)
     variant_seeds: tuple[int, ...] = ()
+    group_seeds: tuple[int, ...] = ()
+    without: frozenset[str] = frozenset()
     precision: str | None = None
 
     def training_config(self, *, seed: int, precision: str, recipe: Recipe = NOTHING_MORE) -> TrainingConfig:
@@ -157,6 +164,8 @@ QUICK = Profile(
     pretraining=SMALL_PRETRAINING,
     seeds=(0, 1, 2, 3, 4, 5, 6, 7),
     variant_seeds=(0, 1, 2, 3, 4),
+    group_seeds=(0, 1, 2, 3, 4),
+    without=BEYOND_TABLE_2,
 )
 
 LARGE_PRETRAINING = Pretraining(
@@ -199,6 +208,7 @@ PROFILES: dict[str, Profile] = {
             batch_size=PAPER_BATCH,
             seeds=(0, 1, 2),
             variant_seeds=(0,),
+            group_seeds=(0, 1),
         ),
         Profile(
             name="full",
@@ -215,6 +225,7 @@ PROFILES: dict[str, Profile] = {
             pretraining=LARGE_PRETRAINING,
             seeds=(0, 1, 2),
             variant_seeds=(0,),
+            group_seeds=(0, 1, 2),
             precision="bf16-mixed",
         ),
         Profile(
@@ -261,6 +272,23 @@ def get_depth(backbone: str) -> int:
     if backbone not in BACKBONES:
         raise choose("backbone", backbone, BACKBONES)
     return BACKBONES[backbone]
+
+
+def own_backbone(row: Row | None, profile: Profile) -> str:
+    """The backbone that a row has in a profile unless asked otherwise: its own kind, or the profile's ResNet."""
+    return row.backbone if row is not None and row.backbone else f"resnet{profile.network.depth}"
+
+
+def own_start(row: Row | None, profile: Profile) -> str:
+    """What a row's backbone starts from in a profile unless asked otherwise, one of ``STARTS``."""
+    hourglass = row is not None and row.backbone == "hourglass"
+    return "points" if hourglass and profile.start != "random" else profile.start
+
+
+def possible_starts(row: Row) -> list[str]:
+    """What a row's backbone can start from: an hourglass learns points, a ResNet parts or ImageNet's classes."""
+    others = ("parts", "imagenet") if row.backbone == "hourglass" else ("points",)
+    return [start for start in STARTS if start not in others]
 
 
 def sized(profile: Profile, backbone: str | None) -> NetworkSize:

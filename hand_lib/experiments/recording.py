@@ -12,14 +12,17 @@ import torch
 
 from hand_lib import cache, training
 from hand_lib.errors import HandLibError
+from hand_lib.experiments.lessons import LESSONS
 from hand_lib.experiments.planning import Plan, run_name
-from hand_lib.experiments.profiles import BACKBONES, PROFILES, Profile, get_profile, get_row
+from hand_lib.experiments.profiles import BACKBONES, PROFILES, Profile, get_profile, get_row, own_backbone, own_start
 from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
 from hand_lib.experiments.schema import RECORD_FORMAT, Record, RecordedRun, RunRecord, seal, validate
 from hand_lib.experiments.starts import find_shipped
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.counting import count as count_model
+from hand_lib.models.groups.rows import GROUP_ROWS
 from hand_lib.models.rows import ROWS
-from hand_lib.models.variants import VARIANTS, rows_and_variants
+from hand_lib.models.variants import VARIANTS
 from hand_lib.synthetic import DATA_VERSION
 
 NOT_OF_RUNS = "benchmarks"  # a folder in results/ with records of another kind
@@ -186,7 +189,7 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
             profiles.get(r["profile"], 99),
             order.get(r["row"], len(order)),
             r["row"],
-            int(r["backbone"].removeprefix("resnet")),
+            BACKBONES.get(r["backbone"], 0),
             r["start"],
             r["seed"],
         ),
@@ -211,20 +214,22 @@ def missing(profile: str | Profile, folder: Path | None = None) -> list[tuple[st
     """The (row, seed) pairs of which a profile has no current record.
 
     Every row with the profile's ``seeds`` and every variant with its ``variant_seeds``: the first seed of all rows,
-    the first of all variants, the second of all rows, and so on.
+    the first of all variants, the second of all rows, and so on. Then the rows of joint groups with ``group_seeds``.
     """
     profile = get_profile(profile)
-    backbone = f"resnet{profile.network.depth}"
-    have = {
-        (r["row"], r["seed"])
-        for r in records(profile.name, folder=folder)
-        if (r["backbone"], r["start"]) == (backbone, profile.start) and is_current(r)
-    }
+    have = {(r["row"], r["seed"]) for r in records(profile.name, folder=folder) if is_own(r) and is_current(r)}
     wanted = []
     for seed, variant_seed in zip_longest(profile.seeds, profile.variant_seeds):
         wanted += [(row, seed) for row in ROWS if seed is not None]
         wanted += [(variant, variant_seed) for variant in VARIANTS if variant_seed is not None]
+    wanted += [(row, seed) for seed in profile.group_seeds for row in GROUP_ROWS if row not in profile.without]
     return [run for run in wanted if run not in have]
+
+
+def is_own(record: dict[str, Any]) -> bool:
+    """Whether a record's row had the backbone and the start that are its own in the profile."""
+    row, profile = rows_and_variants().get(record["row"]), PROFILES[record["profile"]]
+    return (record["backbone"], record["start"]) == (own_backbone(row, profile), own_start(row, profile))
 
 
 def is_current(record: dict[str, Any]) -> bool:
@@ -238,8 +243,11 @@ def is_current(record: dict[str, Any]) -> bool:
 def today(record: dict[str, Any]) -> dict[str, Any] | None:
     """What would decide a record's run if it were planned today; None where there is no such row or profile now."""
     row = rows_and_variants().get(record["row"])
-    profile, depth = PROFILES.get(record["profile"]), BACKBONES.get(record["backbone"])
-    if row is None or profile is None or depth is None:
+    profile = PROFILES.get(record["profile"])
+    if row is None or profile is None or (row.backbone or record["backbone"]) != record["backbone"]:
+        return None
+    depth = profile.network.depth if row.backbone else BACKBONES.get(record["backbone"])
+    if depth is None:
         return None
     precision = record["decides"].get("training", {}).get("precision", "")
     planned = Plan(
@@ -249,7 +257,7 @@ def today(record: dict[str, Any]) -> dict[str, Any] | None:
         config=profile.training_config(seed=record["seed"], precision=precision, recipe=row.recipe),
         start=record["start"],
     )
-    if planned.start == "parts" and profile.pretraining is None:
+    if planned.start in LESSONS and profile.pretraining is None:
         return None
     # What a start was made of must be today's. Which weights came out, of a start that is not in the package, the
     # record alone knows: another machine's differ in their last bits.

@@ -40,7 +40,7 @@ def possible_network(size: Network) -> Network:
     return size
 
 
-StartName = Literal["random", "parts", "imagenet"]
+StartName = Literal["random", "parts", "points", "imagenet"]
 Scalar = bool | int | float | str | None
 Small = dict[str, Scalar | list[Scalar]]
 Setting = Scalar | list[Scalar | Small] | Small
@@ -96,9 +96,10 @@ class Decides(Strict):
 
     Attributes:
         start: where the backbone's weights came from.
-        pretraining: of a start from "parts", the hash of what decided it.
+        pretraining: of a start that is a lesson's, "parts" or "points", the hash of what decided it.
         weights: the digest of the weights that the backbone started from; None where they were random.
         given: the digest of those that the row itself brought.
+        depth_weight: of the row's loss; not there where it is 1.
     """
 
     row: Name
@@ -111,12 +112,13 @@ class Decides(Strict):
     given: Hash | None
     training: Training
     data: Data
+    depth_weight: Annotated[float, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _agree(self) -> Decides:
         if (self.weights is None) != (self.start == "random"):
             raise ValueError(f"weights is {self.weights!r}, but start is {self.start!r}")
-        if (self.pretraining is None) != (self.start != "parts"):
+        if (self.pretraining is None) != (self.start not in ("parts", "points")):
             raise ValueError(f"pretraining is {self.pretraining!r}, but start is {self.start!r}")
         return self
 
@@ -231,7 +233,7 @@ class RunRecord(Record):
     title: Text
     table_id: Text
     profile: Name
-    backbone: Annotated[str, Field(pattern=r"^resnet[0-9]{2,3}$")]
+    backbone: Annotated[str, Field(pattern=r"^(resnet[0-9]{2,3}|hourglass)$")]
     start: StartName
     seed: Seed
     decides: Decides
@@ -266,7 +268,8 @@ class RunRecord(Record):
         _same("seed", self.seed, training.seed, "decides.training.seed")
         _same("steps", self.steps, training.steps, "decides.training.steps")
         _same("images_seen", self.images_seen, training.steps * training.batch_size, "steps times batch size")
-        _same("backbone", self.backbone, f"resnet{decides.network.depth}", "the depth in decides.network")
+        if self.backbone != "hourglass":
+            _same("backbone", self.backbone, f"resnet{decides.network.depth}", "the depth in decides.network")
         _same("data_version", self.data_version, data.version, "decides.data.version")
         _same("training_images", self.training_images, data.training_count, "decides.data.training_count")
         _same("evaluation_images", self.evaluation_images, data.evaluation_count, "decides.data.evaluation_count")

@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 
 from hand_lib import training
+from hand_lib.experiments.lessons import Lesson
 from hand_lib.models import rows as rows_module
 from hand_lib.models.rows import Row
 from hand_lib.models.size import NetworkSize
@@ -56,9 +57,9 @@ def source_hash(row: Row, network: NetworkSize) -> str:
 
 
 @functools.cache
-def parts_hash() -> str:
-    """A hash of the code that decides what a backbone learns by naming the parts of hands."""
-    modules = _with_imports({"hand_lib.models.parts"}) | set(_TRAINING_MODULES) | {"hand_lib.datasets.part_maps"}
+def lesson_hash(lesson: Lesson) -> str:
+    """A hash of the code that decides what a backbone learns in a lesson."""
+    modules = _with_imports(set(lesson.modules)) | set(_TRAINING_MODULES)
     return hashlib.sha256("\n".join(_plain(_source(name)) for name in sorted(modules)).encode()).hexdigest()
 
 

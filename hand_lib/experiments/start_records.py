@@ -15,9 +15,16 @@ START_FORMAT = 1
 
 
 class StartRevision(Strict):
-    """Of the code: raised where a change of it changes the outcome."""
+    """Of the code where a backbone learns parts: raised where a change of it changes the outcome."""
 
     start: Positive
+    training: Positive
+
+
+class PointsRevision(Strict):
+    """The same where it learns points."""
+
+    points: Positive
     training: Positive
 
 
@@ -34,7 +41,7 @@ class StartTraining(Settings):
 class StartDecides(Strict):
     """What decided a start, see :attr:`hand_lib.experiments.starts.StartPlan.decides`."""
 
-    revision: StartRevision
+    revision: StartRevision | PointsRevision
     network: Annotated[Network, AfterValidator(possible_network)]
     training: StartTraining
     data: Data
@@ -50,6 +57,17 @@ class PartsMetrics(Strict):
 
     foreground_accuracy: Share
     depth_error: Millimetres
+
+
+class PointsMetrics(Strict):
+    """How well joints are found in the picture.
+
+    Attributes:
+        uv_error, uv_median: mean and median distance, in pixels of the crop.
+    """
+
+    uv_error: Annotated[float, Field(ge=0, le=1e6)]
+    uv_median: Annotated[float, Field(ge=0, le=1e6)]
 
 
 class StartRecord(Record):
@@ -75,8 +93,8 @@ class StartRecord(Record):
     libraries: Libraries
     steps: Positive
     seconds: Seconds
-    metrics: PartsMetrics
-    constant_guess: PartsMetrics
+    metrics: PartsMetrics | PointsMetrics
+    constant_guess: PartsMetrics | PointsMetrics
     curve: Annotated[list[CurvePoint], Field(min_length=1, max_length=10_000)]
     weights_sha256: Hash
     weights_digest: Hash
@@ -85,6 +103,10 @@ class StartRecord(Record):
     def _agree(self) -> StartRecord:
         if self.steps != self.decides.training.steps or self.curve[-1].step != self.steps:
             raise ValueError(f"steps is {self.steps}, but not in decides.training or at the curve's end")
+        learnt = PointsMetrics if isinstance(self.decides.revision, PointsRevision) else PartsMetrics
+        for name in ("metrics", "constant_guess"):
+            if not isinstance(getattr(self, name), learnt):
+                raise ValueError(f"{name} is of another lesson than decides.revision")
         in_order(self.curve, steps=self.steps, seconds=self.seconds + 0.01)  # which are rounded to hundredths
         return self
 

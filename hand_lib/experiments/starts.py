@@ -1,10 +1,10 @@
 """The start of a row's backbone: what decides it, and the files that hold it.
 
-ImageNet's weights cannot be had everywhere. So a backbone may start from what it learnt by naming the parts of rendered
-hands (:mod:`hand_lib.models.parts`), the same for every row: nobody told it a joint's coordinates, nor how to regress
-them. A start is kept in the cache where it was trained, or comes with the package, as two files: weights, convolutions
-in half precision, and a record of how they came about. A start is taken as its file holds it, so that the one in the
-package and the one in the cache it was copied from are the same to a row.
+ImageNet's weights cannot be had everywhere. So a backbone may start from what a lesson taught it
+(:mod:`hand_lib.experiments.lessons`), the same for every row that has such a backbone. A start is kept in the cache
+where it was trained, or comes with the package, as two files: weights, convolutions in half precision, and a record of
+how they came about. A start is taken as its file holds it, so that the one in the package and the one in the cache it
+was copied from are the same to a row.
 """
 
 from __future__ import annotations
@@ -12,27 +12,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hand_lib import cache, training
-from hand_lib.datasets.part_maps import part_targets
 from hand_lib.errors import HandLibError
+from hand_lib.experiments.lessons import PARTS, Lesson
 from hand_lib.experiments.profiles import Pretraining, Profile
 from hand_lib.experiments.schema import digest, run_key, validate
-from hand_lib.experiments.sources import parts_hash
+from hand_lib.experiments.sources import lesson_hash
 from hand_lib.experiments.start_records import RecordedStart, StartRecord
-from hand_lib.models.parts import STRIDE, PartsNet, parts_loss
 from hand_lib.models.size import NetworkSize
 from hand_lib.synthetic import DATA_VERSION
-from hand_lib.training import Objective, TrainingConfig
+from hand_lib.training import TrainingConfig
 from hand_lib.training.config import PRECISIONS
-
-PARTS = Objective(targets=partial(part_targets, stride=STRIDE), losses=parts_loss)
 
 START_KIND = "start of a backbone"
 RECORD_FILE, WEIGHTS_FILE = "record.json", "start.safetensors"
@@ -40,26 +37,25 @@ RECORD_FILE, WEIGHTS_FILE = "record.json", "start.safetensors"
 # Where the package keeps those that come with it.
 SHIPPED = Path(__file__).resolve().parents[1] / "starts"
 
-# Raised whenever a change of code outside the loop changes what naming parts teaches: of its network, targets or loss.
-START_REVISION = 1
-
 
 @dataclass(frozen=True, kw_only=True)
 class StartPlan:
     """All that decides a start, but for the machine.
 
     Attributes:
+        lesson: what is learnt.
         pretraining: how it is trained.
         network: whose backbone.
     """
 
+    lesson: Lesson
     pretraining: Pretraining
     network: NetworkSize
 
     @property
     def name(self) -> str:
-        """``resnet<depth>-w<width>-<side of the picture>px``."""
-        return f"resnet{self.network.depth}-w{self.network.width}-{self.network.image_size}px"
+        """``<backbone>-w<width>-<side of the picture>px``."""
+        return f"{self.lesson.backbone(self.network)}-w{self.network.width}-{self.network.image_size}px"
 
     @property
     def title(self) -> str:
@@ -87,7 +83,7 @@ class StartPlan:
         asked, settings = self.pretraining, asdict(self.config(PRECISIONS[0]))
         del settings["precision"]
         decides = {
-            "revision": {"start": START_REVISION, "training": TRAINING_REVISION},
+            "revision": {**self.lesson.revision, "training": TRAINING_REVISION},
             "network": asdict(self.network),
             "training": settings,
             "data": {
@@ -109,7 +105,7 @@ class StartPlan:
     @property
     def source(self) -> str:
         """The hash of the code that trains it."""
-        return parts_hash()
+        return lesson_hash(self.lesson)
 
     @property
     def key(self) -> str:
@@ -125,12 +121,12 @@ class StartPlan:
         path = SHIPPED / f"{self.name}-{self.identity[:12]}"
         return path.with_name(f"{path.name}.json"), path.with_name(f"{path.name}.safetensors")
 
-    def build(self) -> PartsNet:
-        """The network that names parts, with the seed's random weights, on the CPU."""
-        return training.build_seeded(lambda: PartsNet(size=self.network), self.pretraining.seed)
+    def build(self) -> nn.Module:
+        """The network that learns, with the seed's random weights, on the CPU."""
+        return training.build_seeded(lambda: self.lesson.build(self.network), self.pretraining.seed)
 
 
-def start_plan(profile: Profile, network: NetworkSize | None = None) -> StartPlan:
+def start_plan(profile: Profile, network: NetworkSize | None = None, lesson: Lesson = PARTS) -> StartPlan:
     """The start that a profile's rows have in common, with its own network or another backbone's.
 
     Raises:
@@ -138,7 +134,7 @@ def start_plan(profile: Profile, network: NetworkSize | None = None) -> StartPla
     """
     if profile.pretraining is None:
         raise HandLibError(f"the profile {profile.name} has no pretraining: its backbones start from random weights")
-    return StartPlan(pretraining=profile.pretraining, network=network or profile.network)
+    return StartPlan(lesson=lesson, pretraining=profile.pretraining, network=network or profile.network)
 
 
 # ---------------------------------------------------------------------------------------------------------------- files
@@ -162,11 +158,11 @@ class Start:
 
     @cached_property
     def weights(self) -> Mapping[str, Tensor]:
-        """The backbone's weights by torchvision's names, float32: what rows start from; errors as :attr:`tensors`."""
+        """The backbone's weights by its own names, float32: what rows start from; errors as :attr:`tensors`."""
         return backbone_weights(self.tensors)
 
-    def network(self) -> PartsNet:
-        """The network that names parts, its head included, in evaluation mode; errors as :attr:`tensors`."""
+    def network(self) -> nn.Module:
+        """The network that learnt, its head included, in evaluation mode; errors as :attr:`tensors`."""
         model = self.plan.build()
         model.load_state_dict(widened(self.tensors))
         return model.eval()
@@ -201,7 +197,7 @@ def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def backbone_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of a start's file what a row's backbone takes, by torchvision's names, as it loads them; the head is left out."""
+    """Of a start's file what a row's backbone takes, by its own names, as it loads them; the head is left out."""
     part = "backbone."
     return widened({name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)})
 

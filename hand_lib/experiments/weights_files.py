@@ -78,7 +78,7 @@ def evaluate_checkpoint(path: Path, *, profile: str | None = None, device: str |
         "row": row.name,
         "profile": profile_.name,
         "seed": said.seed,
-        "backbone": f"resnet{network.depth}",
+        "backbone": row.backbone or f"resnet{network.depth}",
         "step": step,
         "metrics": result.metrics,
         "constant_prediction": constant_prediction(profile_),

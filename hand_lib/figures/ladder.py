@@ -18,12 +18,13 @@ from hand_lib.experiments import (
     is_current,
     records,
 )
+from hand_lib.experiments.profiles import own_start
 from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table, together
 from hand_lib.metrics import hidden_minus_visible, mean_epe
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
-from hand_lib.models.variants import rows_and_variants
 from hand_lib.skeleton import JOINTS, TIPS
 
 TITLES: Mapping[str, str] = {
@@ -51,6 +52,29 @@ TITLES: Mapping[str, str] = {
     "refine-hdr-through": "refined: not detached",
     "heatmap25d-x10": "2.5D, logits × 10",
     "heatmap25d-sharp": "2.5D, sharpness learnt",
+    "groups-k1": "one group",
+    "groups-k3-manual": "3 groups by hand",
+    "groups-k3-manual-fused": "3 groups by hand, fused",
+    "groups-k3": "3 learnt groups",
+    "groups-k3-fused": "3 learnt groups, fused",
+    "groups-k2": "2 learnt groups",
+    "groups-k4": "4 learnt groups",
+    "groups-k5": "5 learnt groups",
+    "groups-k21": "up to 21 learnt groups",
+    "groups-k1-wide": "one wide group",
+    "groups-k3-straight": "3 groups, straight-through",
+    "groups-k3-eq10": "3 learnt groups, Eq. 10",
+    "hourglass-k1": "hourglass",
+    "hourglass-k3-manual": "hourglass, 3 groups by hand",
+    "hourglass-k3-manual-fused": "hourglass, 3 groups by hand, fused",
+    "hourglass-k3": "hourglass, 3 learnt groups",
+    "hourglass-k3-fused": "hourglass, 3 learnt groups, fused",
+    "hourglass-k2": "hourglass, 2 learnt groups",
+    "hourglass-k4": "hourglass, 4 learnt groups",
+    "hourglass-k5": "hourglass, 5 learnt groups",
+    "hourglass-k21": "hourglass, up to 21 learnt groups",
+    "hourglass-k1-wide": "hourglass, one wide group",
+    "hourglass-k3-straight": "hourglass, 3 groups, straight-through",
 }
 COLUMNS = (
     Column("metrics.epe_mean", "EPE mean, mm", 2),
@@ -99,8 +123,8 @@ def of_own_network(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The records with their profile's own network and start, so that each row and seed is there once."""
 
     def own(record: dict[str, Any]) -> bool:
-        profile = PROFILES[record["profile"]]
-        return (record["decides"]["network"], record["start"]) == (asdict(profile.network), profile.start)
+        profile, row = PROFILES[record["profile"]], rows_and_variants().get(record["row"])
+        return (record["decides"]["network"], record["start"]) == (asdict(profile.network), own_start(row, profile))
 
     return [record for record in found if own(record)]
 

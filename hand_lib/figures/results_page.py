@@ -12,18 +12,22 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from hand_lib.cache import atomic_write
-from hand_lib.experiments import PROFILES, Profile, get_depth, is_current, recorded_spread, records
+from hand_lib.experiments import BACKBONES, PROFILES, Profile, is_current, recorded_spread, records
+from hand_lib.experiments.profiles import own_backbone, own_start
 from hand_lib.experiments.schema import digest
 from hand_lib.figures.ladder import a_against_a, of_own_network
 from hand_lib.figures.ladder_chart import ladder_alt, ladder_chart
 from hand_lib.figures.protocol import network_words, protocol_table
 from hand_lib.figures.rungs import BRANCHES, climb, variant_pairs
 from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, plain, together
-from hand_lib.models.rows import ROWS
+from hand_lib.models.catalogue import rows_and_variants
+from hand_lib.models.groups.rows import GROUP_ROWS, GroupFigures
+from hand_lib.models.rows import ROWS, Row
 from hand_lib.models.variants import VARIANTS
 from hand_lib.synthetic import DATA_VERSION
 
-FROM = {"random": "from random weights", "parts": "from parts", "imagenet": "from ImageNet"}
+FROM = {"random": "from random weights", "parts": "from parts", "points": "from points", "imagenet": "from ImageNet"}
+GROUPS = "Joint groups, on a ResNet (`groups-…`) and on the paper's hourglass (`hourglass-…`):"
 HEADER = ("row", "EPE, mm", "Procrustes, mm", "AUC 20–50", "seeds", PAPER_EPE)
 VARIANT_HEADER = ("variant", *HEADER[1:5])
 MEASURES = (("epe_mean", 2), ("pa_epe_mean", 2), ("auc_20_50", 3))  # with digits after the point
@@ -88,7 +92,8 @@ def _section(profile: Profile, members: Sequence[Mapping[str, Any]]) -> str:
     title = f"{profile.title[:1].upper()}{profile.title[1:]}."
     figures = {kind: _figure(profile, kind, *what) for kind, what in _kinds(profile, members).items()}
     variants = [record for record in members if record["row"] in VARIANTS]
-    rows = [record for record in members if record["row"] not in VARIANTS]
+    groups = [record for record in members if record["row"] in GROUP_ROWS]
+    rows = [record for record in members if record["row"] not in VARIANTS.keys() | GROUP_ROWS.keys()]
     elsewhere = elsewhere_table(rows)
     parts = [
         f"### Profile `{profile.name}`",
@@ -98,6 +103,7 @@ def _section(profile: Profile, members: Sequence[Mapping[str, Any]]) -> str:
         str(table(rows)) if rows else "",
         figures.get("variants", ""),
         str(table(variants)) if variants else "",
+        f"{GROUPS}\n\n{table(groups)}" if groups else "",
         _folded("On hands of another kind", str(elsewhere)) if elsewhere.rows else "",
         _folded("The ladder by the Procrustes error", figures["procrustes"]) if "procrustes" in figures else "",
         _protocol(profile),
@@ -114,7 +120,7 @@ def _folded(title: str, text: str) -> str:
 
 
 def table(members: Sequence[Mapping[str, Any]]) -> Table:
-    """Records of one profile, all of rows or all of variants: a line for all that differ in their seed alone.
+    """Records of one profile, of one kind of rows: a line for all that differ in their seed alone.
 
     So seeds are averaged only where code and pictures were the same. The spread is the sample standard deviation.
     Where some lines are current and others are not, these have a star.
@@ -126,7 +132,7 @@ def table(members: Sequence[Mapping[str, Any]]) -> Table:
     outdated = [not all(is_current(run) for run in runs) for runs in groups.values()]
     stars = [old and not all(outdated) for old in outdated]
     lines = [_line(runs, star=" \\*" if star else "") for runs, star in zip(groups.values(), stars, strict=True)]
-    header = VARIANT_HEADER if members[0]["row"] in VARIANTS else HEADER
+    header = VARIANT_HEADER if members[0]["row"] in VARIANTS else HEADER  # the paper prints no variant
     return Table(header, tuple(lines), OUTDATED if any(stars) else "")
 
 
@@ -157,18 +163,20 @@ def _line(runs: Sequence[Mapping[str, Any]], *, star: str) -> tuple[str, ...]:
     ]
     measured.append(say_seeds([run["seed"] for run in runs]))
     name, more = f"`{row}`{star}", _unlike_the_profile(runs[0])
+    known = rows_and_variants().get(row)
     if row in VARIANTS:
-        return f"{name} of `{VARIANTS[row].varies}`{more}", *measured
-    paper = _of_the_paper(row, get_depth(runs[0]["backbone"]))
+        return f"{name} of `{known.varies}`{more}", *measured
+    if known is not None and known.varies:
+        return f"{name} of `{known.varies}`{more}", *measured, "–"
     table_id = plain(runs[0]["table_id"]).replace(r"\-", "\N{NON-BREAKING HYPHEN}")
-    return f"{name} {table_id}{more}", *measured, paper
+    return f"{name} {table_id}{more}", *measured, _of_the_paper(known, runs[0]["backbone"])
 
 
 def _unlike_the_profile(record: Mapping[str, Any]) -> str:
     """ ", resnet50, from random weights": what is not the profile's own."""
-    own = PROFILES[record["profile"]]
-    backbone = f", {record['backbone']}" if get_depth(record["backbone"]) != own.network.depth else ""
-    return backbone + (f", {FROM[record['start']]}" if record["start"] != own.start else "")
+    row, own = rows_and_variants().get(record["row"]), PROFILES[record["profile"]]
+    backbone = f", {record['backbone']}" if record["backbone"] != own_backbone(row, own) else ""
+    return backbone + (f", {FROM[record['start']]}" if record["start"] != own_start(row, own) else "")
 
 
 def say_seeds(seeds: Iterable[int]) -> str:
@@ -183,10 +191,11 @@ def say_seeds(seeds: Iterable[int]) -> str:
     return together(", ".join(said))
 
 
-def _of_the_paper(row: str, depth: int) -> str:
-    """The EPE that the paper prints for this row and depth of the ResNet; a dash where it prints none."""
-    paper = ROWS[row].paper if row in ROWS else None
-    figure = paper.epe.get(depth) if paper else None
+def _of_the_paper(row: Row | None, backbone: str) -> str:
+    """The EPE that a paper prints for this row and backbone; a dash where it prints none."""
+    if row is None or row.paper is None:
+        return "–"
+    figure = row.paper.mean if isinstance(row.paper, GroupFigures) else row.paper.epe.get(BACKBONES.get(backbone))
     return "–" if figure is None else f"{figure:.2f}"
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from hand_lib.experiments import Comparison, Run, SeedSpread, compare, compare_recorded, recorded_spread, seed_spread
 from hand_lib.figures.ladder import interval, own_records, title, verdict
 from hand_lib.figures.tables import Table, table
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.rows import ROWS
-from hand_lib.models.variants import VARIANTS, rows_and_variants
+from hand_lib.models.variants import VARIANTS
 
 Pair = tuple[str, str | None]  # names, as in "the first minus the second"; None where a branch begins
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.size import NetworkSize
-from hand_lib.models.variants import rows_and_variants
 
 
 @dataclass(frozen=True, kw_only=True)

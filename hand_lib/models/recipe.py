@@ -81,13 +81,22 @@ class Recipe:
     Attributes:
         rates: parts that learn at another rate.
         anneals: buffers that follow the step.
+        depth_weight: what an error of depth counts in the loss, beside an equal one of u or v, above 0.
         start: gives the weights that a network of this size begins from, by the network's own names; what it does not
             name keeps its random start. What it gives is a part of the run's key.
+
+    Raises:
+        HandLibError: a weight that is no such number.
     """
 
     rates: tuple[PartRate, ...] = ()
     anneals: tuple[Anneal, ...] = ()
+    depth_weight: float = 1.0
     start: Callable[[NetworkSize], Mapping[str, Tensor]] | None = None
+
+    def __post_init__(self) -> None:
+        if not is_number(self.depth_weight) or self.depth_weight <= 0:
+            raise HandLibError(f"a depth cannot weigh {self.depth_weight!r} in a loss: give a number above 0")
 
 
 NOTHING_MORE = Recipe()

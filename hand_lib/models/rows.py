@@ -316,6 +316,7 @@ class Row:
         build: makes its network, with random weights.
         paper: what the paper prints for it.
         recipe: what it asks of its training beyond the profile's.
+        backbone: the kind of backbone that it brings itself, "hourglass"; None for a profile's ResNet.
         revision: raised whenever a change of code changes what training this row gives (a test notices). Records hold
             it: they outlive a change that leaves the outcome as it was.
         varies: name of the row that this is a variant of; None for a row of a table.
@@ -327,6 +328,7 @@ class Row:
     build: Callable[[NetworkSize], nn.Module]
     paper: PaperFigures | None = None
     recipe: Recipe = NOTHING_MORE
+    backbone: str | None = None
     revision: int = 1
     varies: str | None = None
 

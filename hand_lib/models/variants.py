@@ -13,7 +13,6 @@ from hand_lib.errors import HandLibError
 from hand_lib.models.heatmaps import SharpSoftArgmax, SoftArgmax
 from hand_lib.models.network import HandPoseNet, RefinedHandPoseNet
 from hand_lib.models.rows import (
-    ROWS,
     Row,
     depth_maps,
     heatmap25d,
@@ -177,8 +176,3 @@ VARIANTS: dict[str, Row] = {
         ),
     )
 }
-
-
-def rows_and_variants() -> dict[str, Row]:
-    """All that can be asked for by name: the rows in the tables' order, then their variants."""
-    return {**ROWS, **VARIANTS}

@@ -10,7 +10,7 @@ from hand_lib.training.checkpoints import CHECKPOINT_KIND, Progress
 from hand_lib.training.config import TrainingConfig
 from hand_lib.training.engine import choose_device, choose_precision, make_fabric, now, processes
 from hand_lib.training.loop import CHECKPOINT_FILE, set_up, train, training_step
-from hand_lib.training.objectives import JOINTS, Objective, l1_of_stages
+from hand_lib.training.objectives import JOINTS, Objective, joints_by_depth, l1_of_stages
 
 __all__ = [
     "CHECKPOINT_FILE",
@@ -25,6 +25,7 @@ __all__ = [
     "choose_device",
     "choose_precision",
     "generator_for",
+    "joints_by_depth",
     "l1_of_stages",
     "make_fabric",
     "now",

@@ -5,4 +5,7 @@ Read in this order: :mod:`~hand_lib.models.groups.selectors`, which say what gro
 their features (Eq. 9); :mod:`~hand_lib.models.groups.decoding`, from every group's maps to one pose (Eq. 5);
 :mod:`~hand_lib.models.groups.composition`, on a ResNet or on the paper's hourglass; and
 :mod:`~hand_lib.models.groups.rows`.
+
+What neither paper tried stands apart: :mod:`~hand_lib.models.groups.joint_aware`, groups inside Joint-Aware Regression,
+and :mod:`~hand_lib.models.groups.joint_aware_rows`.
 """

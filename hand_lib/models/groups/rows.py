@@ -1,7 +1,7 @@
 """The groups paper's Tables 2 and 3 as rows: one group or more, made by hand or learnt, with fusion or without.
 
-Each stands on a ResNet (``groups-…``), beside the book's other rows and from the same start, and on the paper's own
-hourglass (``hourglass-…``).
+Each stands on a ResNet (``groups-…``), beside the book's other rows, with their start and their loss, and on the
+paper's own hourglass (``hourglass-…``), with its 2D training beforehand and the loss of Eq. 10.
 
 What the rows ask of their training, beside τ's schedule
 (:func:`~hand_lib.models.groups.selectors.temperature_schedule`), is a faster selector and a faster fusion: the paper's
@@ -13,13 +13,11 @@ rate of all else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 
 from hand_lib.models.groups.composition import fusion, groups_on_hourglass, groups_on_resnet, wide_branch
 from hand_lib.models.groups.selectors import (
     THUMB_INDEX_REST,
-    AlwaysSampledSelector,
     ConcreteSelector,
     FixedSelector,
     StraightThroughSelector,
@@ -39,6 +37,14 @@ SCHEDULE = temperature_schedule("decoder.selector.temperature")
 LEARNT = Recipe(rates=(SELECTOR_RATE,), anneals=(SCHEDULE,))
 LEARNT_FUSED = Recipe(rates=(SELECTOR_RATE, FUSION_RATE), anneals=(SCHEDULE,))
 FUSED = Recipe(rates=(FUSION_RATE,))
+
+BETA = 20.0  # of Eq. 10
+PAPER_SIDE = 256  # px: of the paper's crops
+
+# In Eq. 10 as trained, u and v are pixels of the paper's crop, 255/2 of them a unit of u here, and z is in lengths of
+# the scale bone, as here. So |Δu| + |Δv| + β|Δz| there is 255/2 times |Δu| + |Δv| + this times |Δz| here. It is taken
+# for crops of any side: what counts is the hand's size in the crop, not the number of pixels.
+DEPTH_WEIGHT = 2 * BETA / (PAPER_SIDE - 1)
 
 # --- What they are made of -------------------------------------------------------------------------------------------
 
@@ -100,15 +106,6 @@ def straight_through(place: Place, groups: int) -> Build:
     return build
 
 
-def always_sampled(place: Place, groups: int) -> Build:
-    """So many groups, learnt, and sampled at evaluation too, as the authors' code does."""
-
-    def build(size: NetworkSize) -> HandPoseNet:
-        return place(size, selector=AlwaysSampledSelector(groups=groups))
-
-    return build
-
-
 # --- What the paper prints -------------------------------------------------------------------------------------------
 
 
@@ -154,14 +151,17 @@ def rows_on(place: Place, name: str, where: str) -> tuple[Row, ...]:
         where: the same for people.
     """
 
+    own = place is groups_on_hourglass
+
     def row(short: str, title: str, table_id: str, build: Build, recipe: Recipe, varies: str | None = None) -> Row:
         return Row(
             name=f"{name}-{short}",
             title=f"{title}, {where}",
             table_id=table_id,
             build=build,
-            recipe=recipe,
-            paper=PRINTED.get(short) if place is groups_on_hourglass else None,
+            recipe=replace(recipe, depth_weight=DEPTH_WEIGHT) if own else recipe,
+            backbone="hourglass" if own else None,
+            paper=PRINTED.get(short) if own else None,
             varies=varies and f"{name}-{varies}",
         )
 
@@ -179,15 +179,22 @@ def rows_on(place: Place, name: str, where: str) -> tuple[Row, ...]:
         row(
             "k3-straight", "Three groups, learnt straight-through", "–", straight_through(place, 3), LEARNT, varies="k3"
         ),
-        row(
-            "k3-sampled", "Three learnt groups, sampled to the end", "–", always_sampled(place, 3), LEARNT, varies="k3"
-        ),
     )
 
 
-GROUP_ROWS: dict[str, Row] = {
-    row.name: row
-    for row in chain(
-        rows_on(groups_on_resnet, "groups", "on a ResNet"), rows_on(groups_on_hourglass, "hourglass", "on an hourglass")
-    )
-}
+RESNET_ROWS = rows_on(groups_on_resnet, "groups", "on a ResNet")
+HOURGLASS_ROWS = rows_on(groups_on_hourglass, "hourglass", "on an hourglass")
+
+EQUATION_10_ON_RESNET = Row(
+    name="groups-k3-eq10",
+    title="Three learnt groups, the loss of Eq. 10, on a ResNet",
+    table_id="–",
+    build=learnt(groups_on_resnet, 3),
+    recipe=replace(LEARNT, depth_weight=DEPTH_WEIGHT),
+    varies="groups-k3",
+)
+
+GROUP_ROWS: dict[str, Row] = {row.name: row for row in (*RESNET_ROWS, EQUATION_10_ON_RESNET, *HOURGLASS_ROWS)}
+
+BEYOND_TABLE_2 = frozenset(row.name for row in HOURGLASS_ROWS[5:])
+"""What of the hourglass is in Table 3 alone, or in no table: what costs most to train beside what it decides."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -126,6 +127,20 @@ THUMB_INDEX_REST = tuple(
     {FINGERS.index("thumb"): 0, FINGERS.index("index"): 1}.get(finger, 2) for finger in FINGER_OF_JOINT
 )
 
+# A group a finger. The wrist goes with the middle finger, whose metacarpal is the hand's axis; so these five groups
+# are the three above with the rest divided.
+ONE_A_FINGER = tuple(FINGERS.index("middle") if finger < 0 else finger for finger in FINGER_OF_JOINT)
+
+
+def dealt(group_of_joint: Sequence[int], *, seed: int) -> tuple[int, ...]:
+    """Groups of the same sizes, the joints dealt out to them by chance.
+
+    Args:
+        group_of_joint: number of each joint's group.
+        seed: of NumPy's ``RandomState``, whose numbers are promised never to change.
+    """
+    return tuple(np.random.RandomState(seed).permutation(group_of_joint).tolist())
+
 
 class FixedSelector(nn.Module):
     """S that somebody has chosen; nothing is learnt or drawn.
@@ -161,7 +176,15 @@ class FixedSelector(nn.Module):
         return self.selected
 
 
+def partition(selected: Tensor) -> tuple[int, ...]:
+    """The number of each joint's group, from one-hot S, ``(21, K)``, such as a trained selector's ``decided()``.
+
+    :mod:`hand_lib.partitions` compares them.
+    """
+    return tuple(selected.argmax(dim=-1).tolist())
+
+
 def members(selected: Tensor) -> list[list[str]]:
     """The joints of each group by name, from one-hot S, ``(21, K)``; a group may be empty."""
-    numbers = selected.argmax(dim=-1).tolist()
+    numbers = partition(selected)
     return [[name for name, group in zip(JOINTS, numbers, strict=True) if group == k] for k in range(selected.shape[1])]

@@ -1,0 +1,127 @@
+"""How alike are partitions of the joints into groups, and would chance have made them as alike?
+
+A partition is the number of each joint's group. The numbers themselves mean nothing: what counts is which joints are
+together. Two partitions are compared by the adjusted Rand index (Hubert and Arabie, 1985): over all pairs of joints,
+how often both partitions put the two together or both keep them apart, shifted and scaled so that it is 1 where they
+are the same and 0 on average where the joints of either are dealt out by chance to groups of the same sizes.
+
+That average says nothing of a single value: with 21 joints chance alone reaches far from 0. So each value here comes
+with the distribution that dealing the joints out anew gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from statistics import mean
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+from torchmetrics.functional.clustering import adjusted_rand_score
+
+from hand_lib.errors import HandLibError
+
+Partition = Sequence[int]
+
+
+def adjusted_rand(a: Partition, b: Partition) -> float:
+    """The adjusted Rand index of two partitions of the same joints: 1 for the same, 0 on average by chance.
+
+    Raises:
+        HandLibError: partitions of different numbers of joints.
+    """
+    if len(a) != len(b):
+        raise HandLibError(f"partitions of {len(a)} and of {len(b)} joints cannot be compared")
+    with torch.sparse.check_sparse_tensor_invariants(enable=False):  # unset, torch warns of it
+        return adjusted_rand_score(torch.as_tensor(a), torch.as_tensor(b)).item()
+
+
+def together(partitions: Sequence[Partition]) -> Tensor:
+    """How often two joints are in one group: ``(J, J)``, the share of the partitions, 1 along the diagonal.
+
+    Raises:
+        HandLibError: no partition at all; partitions of different numbers of joints.
+    """
+    if not partitions:
+        raise HandLibError("no partition is given")
+    if len({len(partition) for partition in partitions}) > 1:
+        raise HandLibError("the partitions are not all of the same joints")
+    numbers = torch.as_tensor(np.asarray(partitions))  # (P, J)
+    return (numbers[:, :, None] == numbers[:, None, :]).double().mean(dim=0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Agreement:
+    """How alike partitions are, and what chance gives.
+
+    Attributes:
+        index: mean adjusted Rand index.
+        chance: ``(resamples,)``, the same of partitions whose joints have been dealt out anew, the sizes kept.
+        p_value: how probable at least this ``index`` is by chance; never 0, but 1/(resamples + 1) at least.
+    """
+
+    index: float
+    chance: np.ndarray
+    p_value: float
+
+
+def agreement(partitions: Sequence[Partition], *, resamples: int = 999, seed: int = 0) -> Agreement:
+    """How alike partitions are, over all pairs of them; by chance, each is dealt out anew on its own.
+
+    Args:
+        partitions: two or more of the same joints, such as trainings with different seeds have found.
+        resamples: how often to deal; where there are fewer ways than that, each of them is taken once.
+        seed: of the dealing.
+
+    Raises:
+        HandLibError: fewer than two partitions; partitions of different numbers of joints.
+    """
+    if len(partitions) < 2:
+        raise HandLibError(f"agreement needs two partitions or more, not {len(partitions)}")
+
+    def index(*dealt: Partition) -> float:
+        return mean(adjusted_rand(a, b) for a, b in combinations(dealt, 2))
+
+    return _against_chance(partitions, index, resamples, seed)
+
+
+def agreement_with(
+    reference: Partition, partitions: Sequence[Partition], *, resamples: int = 999, seed: int = 0
+) -> Agreement:
+    """How alike partitions are to one that was there before, such as a group a finger; by chance, that one is dealt.
+
+    All are compared with the same dealing. So partitions that agree with one another do not count as if each had come
+    to the reference on its own.
+
+    Args:
+        reference: what they are compared with.
+        partitions: one or more of the same joints.
+        resamples, seed: as in :func:`agreement`.
+
+    Raises:
+        HandLibError: no partition at all; partitions of different numbers of joints.
+    """
+    if not partitions:
+        raise HandLibError("no partition is given")
+
+    def index(dealt: Partition) -> float:
+        return mean(adjusted_rand(dealt, found) for found in partitions)
+
+    return _against_chance([reference], index, resamples, seed)
+
+
+def _against_chance(dealt: Sequence[Partition], index: Callable[..., float], resamples: int, seed: int) -> Agreement:
+    given = index(*dealt)  # partitions that cannot be compared are told of before anything is dealt
+    found = stats.permutation_test(
+        [np.asarray(partition) for partition in dealt],
+        index,
+        permutation_type="pairings",
+        vectorized=False,
+        n_resamples=resamples,
+        alternative="greater",
+        rng=np.random.default_rng(seed),
+    )
+    return Agreement(index=given, chance=found.null_distribution, p_value=float(found.pvalue))
