@@ -10,6 +10,7 @@ from torch import nn
 
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.sources import source_hash
+from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.counting import count
 from hand_lib.models.decoders import DecoderPerJoint, SharedDecoder
 from hand_lib.models.groups.joint_aware import GroupedDecoder
@@ -26,7 +27,6 @@ from hand_lib.models.groups.selectors import (
 )
 from hand_lib.models.rows import MAPS, ROWS, level, level_width, mlp_parameters, projection_parameters
 from hand_lib.models.size import NetworkSize
-from hand_lib.models.variants import rows_and_variants
 from hand_lib.partitions import adjusted_rand
 from hand_lib.skeleton import FINGERS, JOINTS, WRIST
 

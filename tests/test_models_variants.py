@@ -9,6 +9,7 @@ import torch
 
 from hand_lib.errors import HandLibError
 from hand_lib.models.catalogue import rows_and_variants
+from hand_lib.models.groups.joint_aware_rows import JOINT_AWARE_ROWS
 from hand_lib.models.groups.rows import GROUP_ROWS
 from hand_lib.models.rows import HEADS, MAPS, ROWS
 from hand_lib.models.size import NetworkSize
@@ -37,7 +38,7 @@ def decoder_width(name: str, size: NetworkSize) -> int:
 
 def test_every_variant_names_its_row_and_is_found_by_its_own_name():
     assert not VARIANTS.keys() & ROWS.keys()
-    assert list(rows_and_variants()) == [*ROWS, *VARIANTS, *GROUP_ROWS]
+    assert list(rows_and_variants()) == [*ROWS, *VARIANTS, *GROUP_ROWS, *JOINT_AWARE_ROWS]
     for name, variant in VARIANTS.items():
         assert (name, variant.paper) == (variant.name, None)
         assert variant.varies in ROWS and name.startswith(variant.varies.split("-")[0])

@@ -24,7 +24,7 @@ from hand_lib.datasets.augmentation import JAR, crop
 from hand_lib.datasets.part_maps import part_targets
 from hand_lib.errors import HandLibError, Stopped
 from hand_lib.experiments import PROFILES, lessons, plan, planning, pretraining, recording, run, sources, starts
-from hand_lib.experiments.schema import seal, validate
+from hand_lib.experiments.schema import RunRecord, seal, validate
 from hand_lib.experiments.start_records import RecordedStart, StartRecord
 from hand_lib.experiments.starts import StartPlan, find_start, start_plan
 from hand_lib.models.size import NetworkSize
@@ -219,6 +219,9 @@ def test_rows_on_an_hourglass_start_from_points_and_the_others_from_parts(traini
     assert trainings == ["the start of hourglass-w8-32px", "hourglass-k1-points-s0"]
     assert (first.record["start"], first.record["backbone"]) == ("points", "hourglass")
     assert first.record["decides"]["depth_weight"] == pytest.approx(40 / 255)
+    assert first.record["group_of_joint"] == [0] * 21
+    with pytest.raises(HandLibError, match=r"group_of_joint\.0"):
+        validate(seal({**first.record, "group_of_joint": [21] * 21}), RunRecord)
     found = find_start(start_plan(profile, lesson=lessons.POINTS))
     assert found.record["metrics"].keys() == {"uv_error", "uv_median"}
     assert found.record["decides"]["revision"].keys() == {"points", "training"}

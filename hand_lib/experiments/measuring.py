@@ -12,6 +12,7 @@ from hand_lib.evaluation import Predictions, mean_targets, predict, predict_cons
 from hand_lib.experiments.planning import Plan
 from hand_lib.experiments.profiles import Profile, datasets, elsewhere
 from hand_lib.experiments.sources import evaluation_hash
+from hand_lib.models.groups.selectors import partition
 
 CONSTANT_FROM = 2048  # training hands that the constant prediction is the mean of, at most
 
@@ -25,6 +26,8 @@ def measured(planned: Plan, model: nn.Module, device: torch.device) -> tuple[Pre
         "elsewhere": measure_elsewhere(planned, model, device),
         "evaluation_source": evaluation_hash(),
     }
+    if hasattr(model.decoder, "selector"):
+        part["group_of_joint"] = list(partition(model.decoder.selector.decided()))
     return result, part
 
 

@@ -20,6 +20,7 @@ from hand_lib.experiments.schema import RECORD_FORMAT, Record, RecordedRun, RunR
 from hand_lib.experiments.starts import find_shipped
 from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.counting import count as count_model
+from hand_lib.models.groups.joint_aware_rows import JOINT_AWARE_ROWS
 from hand_lib.models.groups.rows import GROUP_ROWS
 from hand_lib.models.rows import ROWS
 from hand_lib.models.variants import VARIANTS
@@ -42,7 +43,8 @@ def make_record(
         planned: what was asked.
         done: the training, finished.
         device, processes: what it ran on.
-        measured: ``metrics``, ``constant_prediction``, ``elsewhere`` and ``evaluation_source``.
+        measured: ``metrics``, ``constant_prediction``, ``elsewhere``, ``evaluation_source`` and, of a row with joint
+            groups, ``group_of_joint``.
         checkpoint_sha256: of the weights' file.
     """
     counts = count_model(planned.build(), planned.network.image_size)
@@ -222,7 +224,8 @@ def missing(profile: str | Profile, folder: Path | None = None) -> list[tuple[st
     for seed, variant_seed in zip_longest(profile.seeds, profile.variant_seeds):
         wanted += [(row, seed) for row in ROWS if seed is not None]
         wanted += [(variant, variant_seed) for variant in VARIANTS if variant_seed is not None]
-    wanted += [(row, seed) for seed in profile.group_seeds for row in GROUP_ROWS if row not in profile.without]
+    of_groups = [row for row in (*GROUP_ROWS, *JOINT_AWARE_ROWS) if row not in profile.without]
+    wanted += [(row, seed) for seed in profile.group_seeds for row in of_groups]
     return [run for run in wanted if run not in have]
 
 

@@ -41,6 +41,7 @@ def possible_network(size: Network) -> Network:
 
 
 StartName = Literal["random", "parts", "points", "imagenet"]
+Group = Annotated[int, Field(ge=0, lt=NUM_JOINTS)]
 Scalar = bool | int | float | str | None
 Small = dict[str, Scalar | list[Scalar]]
 Setting = Scalar | list[Scalar | Small] | Small
@@ -221,6 +222,7 @@ class RunRecord(Record):
         constant_prediction: the same of the mean training target.
         elsewhere: on gestures and under a look that no training shows.
         evaluation_source: hash of the code that measured.
+        group_of_joint: of a row with joint groups the number of the group that each joint is in.
         curve: the validations while it was trained.
         checkpoint_sha256: of the file of the trained weights.
     """
@@ -257,6 +259,7 @@ class RunRecord(Record):
     constant_prediction: Metrics
     elsewhere: AllElsewhere
     evaluation_source: Hash
+    group_of_joint: Annotated[list[Group], Field(min_length=NUM_JOINTS, max_length=NUM_JOINTS)] | None = None
     curve: Annotated[list[CurvePoint], Field(min_length=1, max_length=10_000)]
     checkpoint_sha256: Hash
 

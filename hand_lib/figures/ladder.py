@@ -75,6 +75,11 @@ TITLES: Mapping[str, str] = {
     "hourglass-k21": "hourglass, up to 21 learnt groups",
     "hourglass-k1-wide": "hourglass, one wide group",
     "hourglass-k3-straight": "hourglass, 3 groups, straight-through",
+    "maps-groups-3": "maps, 3 learnt groups",
+    "maps-groups-3-manual": "maps, 3 groups by hand",
+    "maps-groups-5": "maps, 5 learnt groups",
+    "maps-groups-5-manual": "maps, a group a finger",
+    "maps-groups-5-random": "maps, 5 random groups",
 }
 COLUMNS = (
     Column("metrics.epe_mean", "EPE mean, mm", 2),

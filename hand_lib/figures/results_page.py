@@ -21,13 +21,17 @@ from hand_lib.figures.protocol import network_words, protocol_table
 from hand_lib.figures.rungs import BRANCHES, climb, variant_pairs
 from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, plain, together
 from hand_lib.models.catalogue import rows_and_variants
+from hand_lib.models.groups.joint_aware_rows import JOINT_AWARE_ROWS
 from hand_lib.models.groups.rows import GROUP_ROWS, GroupFigures
 from hand_lib.models.rows import ROWS, Row
 from hand_lib.models.variants import VARIANTS
 from hand_lib.synthetic import DATA_VERSION
 
 FROM = {"random": "from random weights", "parts": "from parts", "points": "from points", "imagenet": "from ImageNet"}
-GROUPS = "Joint groups, on a ResNet (`groups-…`) and on the paper's hourglass (`hourglass-…`):"
+GROUPS = (
+    "Joint groups, on a ResNet (`groups-…`), on the paper's hourglass (`hourglass-…`), and inside Joint-Aware "
+    "Regression (`maps-groups-…`):"
+)
 HEADER = ("row", "EPE, mm", "Procrustes, mm", "AUC 20–50", "seeds", PAPER_EPE)
 VARIANT_HEADER = ("variant", *HEADER[1:5])
 MEASURES = (("epe_mean", 2), ("pa_epe_mean", 2), ("auc_20_50", 3))  # with digits after the point
@@ -92,8 +96,8 @@ def _section(profile: Profile, members: Sequence[Mapping[str, Any]]) -> str:
     title = f"{profile.title[:1].upper()}{profile.title[1:]}."
     figures = {kind: _figure(profile, kind, *what) for kind, what in _kinds(profile, members).items()}
     variants = [record for record in members if record["row"] in VARIANTS]
-    groups = [record for record in members if record["row"] in GROUP_ROWS]
-    rows = [record for record in members if record["row"] not in VARIANTS.keys() | GROUP_ROWS.keys()]
+    groups = [record for record in members if record["row"] in GROUP_ROWS | JOINT_AWARE_ROWS]
+    rows = [record for record in members if record["row"] not in VARIANTS | GROUP_ROWS | JOINT_AWARE_ROWS]
     elsewhere = elsewhere_table(rows)
     parts = [
         f"### Profile `{profile.name}`",
