@@ -15,7 +15,7 @@ from hand_lib.skeleton import TIPS
 
 CAMERA, RAY = INK, "#b0b0b0"
 # Of the figure's height: the picture above, the side view below.
-PICTURE, SIDE_VIEW = (0.46, 1.0), (0.0, 0.3)
+PICTURE, SIDE_VIEW = (0.5, 1.0), (0.0, 0.36)
 
 
 def same_picture_slider(
@@ -27,7 +27,7 @@ def same_picture_slider(
     alt: str,
     titles: Sequence[str] | None = None,
     start: int = 0,
-    height: int = 640,
+    height: int = 680,
 ) -> go.Figure:
     """A hand's picture above, and below, seen from the side, the hands k times as large and as far that all make it.
 
