@@ -113,7 +113,7 @@ def _below(trace: go.Scatter) -> go.Scatter:
 # ----------------------------------------------------------------------------------------------------- the hourglass
 
 
-def hourglass_drawing(side: int, depth: int, *, width: float = 6.6, height: float = 3.3) -> Figure:
+def hourglass_drawing(side: int, depth: int, *, width: float = 5.8, height: float = 3.2) -> Figure:
     """An hourglass as its maps' sides: halved on the way down, doubled on the way up, and what stays beside them.
 
     Args:
@@ -134,7 +134,7 @@ def hourglass_drawing(side: int, depth: int, *, width: float = 6.6, height: floa
             ax.add_patch(
                 Rectangle((x - 0.16, -tall[level] / 2), 0.32, tall[level], facecolor=SERIES_COLORS[1], edgecolor=INK)
             )
-            ax.annotate(f"{cells}×{cells}", (x, -tall[level] / 2 - 0.08), ha="center", va="top", fontsize=8)
+            ax.annotate(f"{cells}×{cells}", (x, -tall[level] / 2 - 0.08), ha="center", va="top", fontsize=8.5)
         if level == depth:
             continue
         y = tall[level] / 2 - 0.12
@@ -143,10 +143,10 @@ def hourglass_drawing(side: int, depth: int, *, width: float = 6.6, height: floa
         for start, end in between:
             ax.add_patch(_arrow((start + 0.16, 0), (end - 0.16, 0), color=INK))
     ax.annotate(
-        "stays beside", (depth, tall[0] / 2 - 0.08), ha="center", va="bottom", fontsize=8.5, color=SERIES_COLORS[3]
+        "stays beside", (depth, tall[0] / 2 - 0.08), ha="center", va="bottom", fontsize=9.5, color=SERIES_COLORS[3]
     )
-    ax.annotate("halved", (depth / 2, -1.42), ha="center", va="top", fontsize=8.5)
-    ax.annotate("doubled and added", (1.5 * depth, -1.42), ha="center", va="top", fontsize=8.5)
+    ax.annotate("halved", (depth / 2, -1.42), ha="center", va="top", fontsize=9.5)
+    ax.annotate("doubled and added", (1.5 * depth, -1.42), ha="center", va="top", fontsize=9.5)
     ax.set(xlim=(-0.6, 2 * depth + 0.6), ylim=(-1.75, 1.25))
     ax.set_axis_off()
     return figure
