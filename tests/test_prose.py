@@ -320,6 +320,19 @@ def test_printed_heatmap_grows_and_corrected_one_falls(errata: str) -> None:
         assert text in errata
 
 
+def test_the_printed_selector_has_no_temperature(errata: str) -> None:
+    scores = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    for temperature in (5.0, 0.1):
+        term = scores.exp() / temperature
+        torch.testing.assert_close(term / term.sum(), scores.softmax(0))
+    for temperature in (5.0, 1.0, 0.1):
+        first, second = (scores / temperature).softmax(0).tolist()
+        assert f"({first:.3f}, {second:.3f})" in errata
+    after = 5 - 0.1 * 50_000 / 1_000
+    assert after == pytest.approx(0)
+    torch.testing.assert_close((scores + 1 / 3).softmax(0), (scores + 1 / 2).softmax(0))
+
+
 def multiply_adds(module: nn.Module, *inputs: torch.Tensor) -> int:
     """Multiply-adds of one forward pass, by PyTorch's own counter (which counts operations, two each)."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
