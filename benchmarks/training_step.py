@@ -63,12 +63,12 @@ class Settings:
         at_least("hands", 1, self.hands)
 
 
-def bare_network(size: NetworkSize) -> HandPoseNet:
-    """The backbone, its average, and one linear layer: the least that could regress a hand."""
+def bare_network(backbone: nn.Module) -> HandPoseNet:
+    """A backbone, its average, and one linear layer: the least that could regress a hand."""
     return HandPoseNet(
-        backbone=size.backbone(),
+        backbone=backbone,
         representation=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-        decoder=nn.Sequential(nn.Linear(size.channels, NUM_JOINTS * 3), nn.Unflatten(1, (NUM_JOINTS, 3))),
+        decoder=nn.Sequential(nn.Linear(backbone.channels, NUM_JOINTS * 3), nn.Unflatten(1, (NUM_JOINTS, 3))),
     )
 
 
@@ -109,7 +109,7 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
     images, targets = batches(0)
     fabric = training.make_fabric(device, config.precision)
 
-    bare = training.build_seeded(lambda: bare_network(settings.network), 0)
+    bare = training.build_seeded(lambda: bare_network(settings.network.backbone()), 0)
     models = {BARE: bare}
     for row in settings.rows:
         build = experiments.get_row(row).build

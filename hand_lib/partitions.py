@@ -19,12 +19,13 @@ from statistics import mean
 import numpy as np
 import torch
 from scipy import stats
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchmetrics.functional.clustering import adjusted_rand_score
 
 from hand_lib.errors import HandLibError
 
-Partition = Sequence[int]
+Partition = Sequence[int] | Tensor
 
 
 def adjusted_rand(a: Partition, b: Partition) -> float:
@@ -51,6 +52,47 @@ def together(partitions: Sequence[Partition]) -> Tensor:
         raise HandLibError("the partitions are not all of the same joints")
     numbers = torch.as_tensor(np.asarray(partitions))  # (P, J)
     return (numbers[:, :, None] == numbers[:, None, :]).double().mean(dim=0)
+
+
+def overlaps(first: Partition, second: Partition) -> Tensor:
+    """How many joints are in group a of one partition and in group b of the other: ``(A, B)`` int64.
+
+    Args:
+        first, second: number of each joint's group, from 0, ``(N,)`` each.
+
+    Raises:
+        HandLibError: partitions of unlike numbers of joints.
+    """
+    a, b = torch.as_tensor(first), torch.as_tensor(second)
+    if a.shape != b.shape or a.ndim != 1 or not len(a):
+        raise HandLibError(f"two partitions of the same joints are compared, not of {len(a)} and of {len(b)}")
+    table = torch.zeros(int(a.max()) + 1, int(b.max()) + 1, dtype=torch.int64)
+    return table.index_put_((a, b), torch.ones_like(a), accumulate=True)
+
+
+def renumbered(groups: Partition, like: Partition, *, count: int | None = None) -> Tensor:
+    """The numbers that each group takes so that as many joints as possible keep the number that ``like`` gives them.
+
+    Args:
+        groups: number of each joint's group, from 0, ``(N,)``.
+        like: the same of the partition that is followed.
+        count: K, groups in all, some of which may be empty; as many as the larger of the two partitions has, if it is
+            not given.
+
+    Returns:
+        ``(K,)`` int64, a permutation: ``permutation[old number]`` is the new one.
+
+    Raises:
+        HandLibError: partitions of unlike numbers of joints, or more groups than ``count``.
+    """
+    table = overlaps(groups, like)
+    size = max(table.shape) if count is None else count
+    if size < max(table.shape):
+        raise HandLibError(f"{max(table.shape)} groups cannot be numbered as {size}")
+    square = torch.zeros(size, size, dtype=torch.int64)
+    square[: table.shape[0], : table.shape[1]] = table
+    _, columns = linear_sum_assignment(square.numpy(), maximize=True)
+    return torch.from_numpy(columns)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -21,12 +21,14 @@ from hand_lib.datasets.augmentation import NO_AUGMENTATION
 from hand_lib.errors import HandLibError
 from hand_lib.experiments import recording
 from hand_lib.models.decoders import DecoderPerJoint, SharedDecoder
+from hand_lib.models.groups.branches import GroupBranches
 from hand_lib.models.size import NetworkSize
 from hand_lib.training import TrainingConfig, build_seeded
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 import common
+import groups
 import shared_decoder
 import stages
 import training_step
@@ -47,11 +49,13 @@ TRAINING = training_step.Settings(
 )
 STAGES = stages.Settings(network=TINY, stages=(1, 2, 4), modes=("eager",), batch_size=2)
 DECODERS = shared_decoder.Settings(network=TINY, batches=(1, 3))
+GROUPS = groups.Settings(profile="smoke", network=TINY, batch_size=2, groups=(2,))
 
 CASES = {
     "training_step": (training_step.BENCHMARK, TRAINING),
     "stages": (stages.BENCHMARK, STAGES),
     "shared_decoder": (shared_decoder.BENCHMARK, DECODERS),
+    "groups": (groups.BENCHMARK, GROUPS),
 }
 
 
@@ -185,6 +189,17 @@ def test_decoders_are_compared_with_their_loop(records):
         assert line["ratio_to_loop"]["median"] == pytest.approx(turns(line, loop))
 
 
+def test_groups_are_compared_with_their_backbone_and_branches_with_their_loop(records):
+    lines = {(line["work"], line["side"]): line for line in records["groups"]["lines"]}
+    assert len(lines) == 2 * 2 * 4 + 2 * 2
+    for (work, side), line in lines.items():
+        assert line["ratio"]["median"] == pytest.approx(turns(line, lines[work, line["reference"]]))
+        assert side.split()[0].split("-")[0].replace("groups", "ResNet") in line["reference"]
+    for backbone in ("groups", "hourglass"):
+        by_multiply_adds = [lines["latency", f"{backbone}-{short}"]["ratio_by_multiply_adds"] for short in groups.ROWS]
+        assert by_multiply_adds == sorted(by_multiply_adds, reverse=True) and by_multiply_adds[0] < 1
+
+
 def test_the_papers_speeds_stand_beside_the_papers_network_only():
     beside = stages.paper(NetworkSize(depth=34), 4, 1)
     assert beside == {"device": "RTX 3090", "images_per_second": 49, "ratio": pytest.approx(49 / 134)}
@@ -251,8 +266,18 @@ def test_a_loop_in_another_order_of_joints_is_refused():
         shared_decoder.check_equal(batched, loop, torch.rand(3, 21, 12, requires_grad=True))
 
 
+def test_branches_that_are_not_the_loops_are_refused():
+    branches = GroupBranches(channels=6, width=4, groups=3)
+    features = torch.rand(2, 6, 8, 12, requires_grad=True)
+    groups.check_equal(branches, groups.BranchLoop(branches, channels=6, width=4), features)
+    other = groups.BranchLoop(branches, channels=6, width=4)
+    other.alone = torch.nn.ModuleList(reversed(other.alone))
+    with pytest.raises(AssertionError):
+        groups.check_equal(branches, other, features)
+
+
 def test_another_backbone_is_refused():
-    bare = training_step.bare_network(TINY).to(memory_format=torch.channels_last)
+    bare = training_step.bare_network(TINY.backbone()).to(memory_format=torch.channels_last)
     model = experiments.get_row("multihead").build(TINY)
     images = torch.rand(2, 3, 32, 32)
     with pytest.raises(AssertionError):
@@ -310,6 +335,7 @@ def test_every_benchmark_runs_on_a_gpu(name, tmp_path):
         "training_step": ["--profile", "smoke", "--hands", "16"],
         "stages": ["--backbone", "resnet18", "--width", "16", "--size", "64", "--stages", "1", "2", "--batch", "4"],
         "shared_decoder": ["--width", "16", "--size", "64"],
+        "groups": ["--profile", "smoke", "--batch", "4", "--groups", "2"],
     }
     arguments = [*small[name], "--device", "cuda", "--repetitions", "2", "--seconds", "0", "--results", str(tmp_path)]
     assert CASES[name][0].main(arguments) == 0
@@ -355,6 +381,8 @@ def test_where_torch_compile_cannot_work_one_line_says_so(monkeypatch):
         (stages, ["--modes", "fast"], "unknown mode 'fast': choose from compile, eager, graphs"),
         (stages, ["--modes", "graphs", "--device", "cpu"], "needs an NVIDIA GPU"),
         (stages, ["--stages", "0"], "stages must be at least 1"),
+        (groups, ["--groups", "22"], "21 joints make 1 to 21 groups, not 22"),
+        (groups, ["--batch", "1"], "batch size must be at least 2"),
         (shared_decoder, ["--batches", "0"], "batch size must be at least 1"),
         (shared_decoder, ["--device", "tpu"], "unknown device"),
         (shared_decoder, ["--threads", "0"], "--threads 0"),

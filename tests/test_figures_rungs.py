@@ -55,6 +55,11 @@ def test_what_the_paper_prints_stands_beside_each_step_of_the_mean_error_alone()
     assert all(rung.printed is None for steps in climb([], variant_pairs()).values() for rung in steps)
 
 
+def test_what_is_printed_is_never_a_difference_of_two_papers():
+    pairs = {("hourglass-k3", "hourglass-k1"): "", ("hourglass-k1", "multihead"): "", ("groups-k1", "multihead"): ""}
+    assert [rung.printed for rung in climb([], {"": pairs})[""]] == [-0.76, None, None]  # 10.771 - 11.534
+
+
 def test_a_step_is_the_mean_difference_over_common_seeds():
     found = recorded({"fr": (24.0, 26.0, 25.0), "afr": (22.0, 25.0)})
     (begin,), (step, *others), *_ = climb(found).values()

@@ -13,7 +13,7 @@ from scipy import stats
 
 from hand_lib.errors import HandLibError
 from hand_lib.models.groups.selectors import ONE_A_FINGER, THUMB_INDEX_REST, dealt
-from hand_lib.partitions import adjusted_rand, agreement, agreement_with, together
+from hand_lib.partitions import adjusted_rand, agreement, agreement_with, overlaps, renumbered, together
 
 
 def partitions(joints: int, groups: int = 5) -> st.SearchStrategy[list[int]]:
@@ -135,3 +135,51 @@ def test_what_cannot_be_compared_is_one_line():
             nothing()
     with pytest.raises(HandLibError, match="not all of the same joints"):
         together([[0, 1], [0, 1, 2]])
+
+
+@given(first=partitions(21), second=partitions(21))
+def test_overlaps_count_every_joint_once(first, second):
+    table = overlaps(first, second)
+    assert table.sum() == 21
+    for a, b in zip(first, second, strict=True):
+        assert table[a, b] >= 1
+    assert table.sum(1).tolist() == [first.count(a) for a in range(max(first) + 1)]
+    assert table.sum(0).tolist() == [second.count(b) for b in range(max(second) + 1)]
+
+
+def test_shuffled_joints_have_zero_on_average_exactly():
+    """Over all 720 orders of six joints, not over a sample."""
+    fixed, other = [0, 0, 1, 1, 1, 2], (0, 0, 0, 1, 1, 2)
+    indices = [adjusted_rand(fixed, shuffled) for shuffled in permutations(other)]
+    assert sum(indices) / len(indices) == pytest.approx(0, abs=1e-7)
+    assert min(indices) < 0 < max(indices)
+
+
+@settings(deadline=None)
+@given(groups=partitions(21), new=st.permutations(range(5)))
+def test_a_renumbering_is_undone(groups, new):
+    renamed = [new[group] for group in groups]
+    back = renumbered(renamed, groups, count=5)
+    assert sorted(back.tolist()) == list(range(5))
+    assert back[torch.tensor(renamed)].tolist() == groups
+
+
+@settings(deadline=None, max_examples=40)
+@given(groups=partitions(21), like=partitions(21))
+def test_a_renumbering_keeps_as_many_joints_as_any(groups, like):
+    def kept(order) -> int:
+        return sum(order[a] == b for a, b in zip(groups, like, strict=True))
+
+    assert kept(renumbered(groups, like, count=5).tolist()) == max(map(kept, permutations(range(5))))
+
+
+def test_empty_groups_take_the_numbers_that_are_left():
+    assert renumbered([1, 1, 1], [0, 0, 0], count=3)[1] == 0
+    assert sorted(renumbered([0, 1], [0, 0]).tolist()) == [0, 1]
+
+
+def test_what_cannot_be_counted_is_one_line():
+    with pytest.raises(HandLibError, match=r"of 3 and of 2$"):
+        overlaps([0, 0, 1], [0, 1])
+    with pytest.raises(HandLibError, match=r"3 groups cannot be numbered as 2$"):
+        renumbered([0, 1, 2], [0, 0, 1], count=2)

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import hand_lib
 from hand_lib.__main__ import make_parser
+from hand_lib.models.groups.rows import DEPTH_WEIGHT
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import JOINTS, PARENTS
@@ -293,6 +294,11 @@ def test_thresholds_of_the_groups_code(errata: str) -> None:
     assert f"{thresholds[1]:.2f} mm apart" in errata
 
 
+def test_the_unit_of_beta(errata: str) -> None:
+    assert f"$20 \\cdot 2 / 255 = {20 * 2 / 255:.3f}$" in errata
+    assert pytest.approx(20 * 2 / 255) == DEPTH_WEIGHT
+
+
 def test_rhd_counts(errata: str) -> None:
     assert "41,285 training samples" in errata and "41,258, numbered from 0 to 41,257" in errata
     assert sorted("41285") == sorted("41258")
@@ -318,6 +324,19 @@ def test_printed_heatmap_grows_and_corrected_one_falls(errata: str) -> None:
         rf"\exp(-25 / {variance:.2f}) = {corrected[2]:.4f}",
     ):
         assert text in errata
+
+
+def test_the_printed_selector_has_no_temperature(errata: str) -> None:
+    scores = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    for temperature in (5.0, 0.1):
+        term = scores.exp() / temperature
+        torch.testing.assert_close(term / term.sum(), scores.softmax(0))
+    for temperature in (5.0, 1.0, 0.1):
+        first, second = (scores / temperature).softmax(0).tolist()
+        assert f"({first:.3f}, {second:.3f})" in errata
+    after = 5 - 0.1 * 50_000 / 1_000
+    assert after == pytest.approx(0)
+    torch.testing.assert_close((scores + 1 / 3).softmax(0), (scores + 1 / 2).softmax(0))
 
 
 def multiply_adds(module: nn.Module, *inputs: torch.Tensor) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy.special import stdtrit
 
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.kept import Run
@@ -54,7 +54,7 @@ class SeedSpread:
 
     def between_two(self, confidence: float = 0.95) -> float:
         """A/A: the difference (mm) that two trainings of the *same* row stay under with this probability."""
-        return float(stats.t.ppf(0.5 + confidence / 2, self.freedom)) * math.sqrt(2) * self.deviation
+        return float(stdtrit(self.freedom, 0.5 + confidence / 2)) * math.sqrt(2) * self.deviation
 
 
 def pool(epe_by_row: Iterable[Sequence[float]]) -> SeedSpread:
@@ -158,7 +158,7 @@ class Comparison:
             return None
         for seeds in range(1, MOST_SEEDS + 1):
             error, freedom = _error(self.spread, seeds, self.image_error, self.images)
-            both = stats.t.ppf(0.5 + self.confidence / 2, freedom) + stats.t.ppf(POWER, freedom)
+            both = stdtrit(freedom, 0.5 + self.confidence / 2) + stdtrit(freedom, POWER)  # quantiles of Student's t
             if both * error < abs(self.difference):
                 return seeds
         return None
@@ -292,7 +292,7 @@ def difference_interval(
     if math.isnan(spread.variance):
         return difference, -math.inf, math.inf, image_error
     error, freedom = _error(spread, len(by_seed), image_error, images)
-    half = float(stats.t.ppf(0.5 + confidence / 2, freedom)) * error
+    half = float(stdtrit(freedom, 0.5 + confidence / 2)) * error
     return difference, difference - half, difference + half, image_error
 
 

@@ -14,6 +14,7 @@ from hand_lib.experiments import Comparison, Run, SeedSpread, compare, compare_r
 from hand_lib.figures.ladder import interval, own_records, title, verdict
 from hand_lib.figures.tables import Table, table
 from hand_lib.models.catalogue import rows_and_variants
+from hand_lib.models.groups.rows import GroupFigures
 from hand_lib.models.rows import ROWS
 from hand_lib.models.variants import VARIANTS
 
@@ -61,7 +62,8 @@ class Rung:
         change: what the row has and the other has not, in a few words; may be empty.
         values: the row's error with each seed, mm.
         comparison: the row minus the one before over the seeds that both have; None where they share none.
-        printed: the paper's difference (ResNet-18, RHD), mm; None where it prints none. Not comparable in millimetres.
+        printed: the paper's difference (ResNet-18 or hourglass, RHD), mm; None where no paper prints both. Not
+            comparable in millimetres.
     """
 
     pair: Pair
@@ -109,14 +111,22 @@ def climb(
 def _rung(pair: Pair, change: str, by_row: Mapping[str, Sequence[Mapping]], spread: SeedSpread, measure: str) -> Rung:
     a, b = (by_row.get(name or "", ()) for name in pair)
     shared = {r["seed"] for r in a} & {r["seed"] for r in b}
-    papers = [rows_and_variants()[name].paper if name else None for name in pair]
     return Rung(
         pair=pair,
         change=change,
         values=tuple(record["metrics"][measure] for record in a),
         comparison=compare_recorded(a, b, spread=spread, measure=measure) if shared else None,
-        printed=None if None in papers or measure != "epe_mean" else round(papers[0].epe[18] - papers[1].epe[18], 2),
+        printed=_printed(pair) if measure == "epe_mean" else None,
     )
+
+
+def _printed(pair: Pair) -> float | None:
+    """The difference of the two mean errors that a paper prints, mm; None where no paper prints both."""
+    papers = [rows_and_variants()[name].paper if name else None for name in pair]
+    if None in papers or type(papers[0]) is not type(papers[1]):
+        return None
+    a, b = (paper.mean if isinstance(paper, GroupFigures) else paper.epe[18] for paper in papers)
+    return round(a - b, 2)
 
 
 def _by_row(recorded: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

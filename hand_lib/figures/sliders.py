@@ -104,6 +104,50 @@ def slider_figure(
     return describe(figure, alt)
 
 
+def add_play_button(figure: go.Figure, *, milliseconds: int = 350) -> go.Figure:
+    """A button beside the slider's label that goes through the positions by itself, from the one that is shown.
+
+    Args:
+        figure: from :func:`slider_figure`.
+        milliseconds: at each position.
+
+    Returns:
+        The same figure.
+    """
+    how = {"mode": "immediate", "transition": {"duration": 0}}
+    figure.update_layout(
+        updatemenus=[
+            {
+                "type": "buttons",
+                "direction": "left",
+                "showactive": False,
+                "x": 0.97,
+                "xanchor": "right",
+                "y": 0,
+                "yanchor": "top",
+                "pad": {"t": 14},
+                "font": {"size": 12},
+                "buttons": [
+                    {
+                        "label": "Play",
+                        "method": "animate",
+                        "args": [
+                            None,
+                            {**how, "fromcurrent": True, "frame": {"duration": milliseconds, "redraw": True}},
+                        ],
+                    },
+                    {
+                        "label": "Stop",
+                        "method": "animate",
+                        "args": [[None], {**how, "frame": {"duration": 0, "redraw": False}}],
+                    },
+                ],
+            }
+        ]
+    )
+    return figure
+
+
 def hand_slider(
     hands: Tensor,
     labels: Sequence[str],

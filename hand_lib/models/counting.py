@@ -50,7 +50,7 @@ def count(model: nn.Module, image_size: int) -> Counts:
     """
     params = sum(p.numel() for p in model.parameters())
     backbone_params = sum(p.numel() for p in model.backbone.parameters())
-    model = (copy.deepcopy(model) if has_data(model) else model).to("meta").eval()
+    model = without_normalisation(copy.deepcopy(model).to("meta")).eval()
     image = torch.empty(1, 3, image_size, image_size, device="meta")
     macs = multiply_adds(model, image)
     backbone_macs = multiply_adds(model.backbone, image)
@@ -65,8 +65,13 @@ def count(model: nn.Module, image_size: int) -> Counts:
     )
 
 
-def has_data(model: nn.Module) -> bool:
-    return any(not p.is_meta for p in model.parameters())
+def without_normalisation(model: nn.Module) -> nn.Module:
+    """The model, in place, without its batch normalisations: they have no products here, and take half the time."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.modules.batchnorm._BatchNorm):
+                setattr(module, name, nn.Identity())
+    return model
 
 
 @torch.no_grad()
