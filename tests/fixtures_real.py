@@ -6,20 +6,16 @@ cameras and the changes of axes stand here a second time. It returns what a read
 
 from __future__ import annotations
 
-import functools
 import json
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
+from real_shots import Shot, shot
 from scipy.io import savemat
-
-from hand_lib.samples import Samples
-from hand_lib.synthetic import EASY, render
 
 # Where each data set keeps a canonical joint, finger by finger as its authors list them.
 THUMB, INDEX, MIDDLE, RING, LITTLE = (list(range(first, first + 4)) for first in (1, 5, 9, 13, 17))
@@ -31,77 +27,6 @@ HO3D_LIST = [0, *(joint for finger in _FOUR for joint in finger[:3]), 4, 8, 12, 
 BB = np.array([[822.79041, 0, 318.47345], [0, 822.79041, 250.31296], [0, 0, 1]])
 SK = np.array([[607.92271, 0, 314.78337], [0, 607.88192, 236.42484], [0, 0, 1]])
 DEXTER = np.array([[587.45209, 0, 325], [0, 600.67456, 249], [0, 0, 1]])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shot:
-    """One hand as a camera sees it.
-
-    Attributes:
-        xyz: ``(21, 3)`` millimetres, canonical order, OpenCV's axes.
-        K: ``(3, 3)`` of the camera.
-        right: a right hand.
-        image: ``(H, W, 3)`` uint8.
-        mask: ``(H, W)`` uint8 in RHD's classes.
-    """
-
-    xyz: np.ndarray
-    K: np.ndarray
-    right: bool
-    image: np.ndarray
-    mask: np.ndarray
-
-    @property
-    def own(self) -> np.ndarray:
-        """``(H, W)`` bool, the pixels of this hand."""
-        first = 18 if self.right else 2
-        return (self.mask >= first) & (self.mask < first + 16)
-
-    @property
-    def uv(self) -> np.ndarray:
-        """``(21, 2)`` pixels."""
-        return pixels(self.K, self.xyz)
-
-
-def pixels(K: np.ndarray, xyz: np.ndarray) -> np.ndarray:
-    there = xyz @ K.T
-    return there[:, :2] / there[:, 2:]
-
-
-@functools.lru_cache(maxsize=8)
-def rendered(right: bool, count: int) -> Samples:
-    """The first hands of a side, 96 pixels wide."""
-    scene = replace(EASY, left=0.0 if right else 1.0)
-    return render(seed=5, split="training", indices=list(range(count)), size=96, scene=scene, supersample=1)
-
-
-def shot(number: int, *, right: bool, K: np.ndarray, size: tuple[int, int], toward: tuple[float, float]) -> Shot:
-    """A rendered hand before another camera, turned so that it appears at the pixel ``toward``.
-
-    To turn a camera about its centre and to give it another K is one homography of the picture, so picture and joints
-    stay exactly what they are to each other.
-    """
-    return _shot(number, right, tuple(map(tuple, K.tolist())), size, toward)
-
-
-@functools.lru_cache(maxsize=128)
-def _shot(number: int, right: bool, K: tuple, size: tuple[int, int], toward: tuple[float, float]) -> Shot:
-    samples, K = rendered(right, 12), np.array(K)
-    xyz, source = samples.xyz[number].double().numpy(), samples.K[number].double().numpy()
-    middle = xyz.mean(0) / np.linalg.norm(xyz.mean(0))
-    wanted = np.linalg.solve(K, [*toward, 1.0])
-    wanted /= np.linalg.norm(wanted)
-    axis = np.cross(middle, wanted)
-    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
-    turn = np.eye(3) + cross + cross @ cross / (1 + middle @ wanted)
-    v, u = np.mgrid[: size[0], : size[1]]
-    there = np.stack([u, v, np.ones_like(u)], -1) @ np.linalg.inv(K @ turn @ np.linalg.inv(source)).T
-    where = np.rint(there[..., :2] / there[..., 2:]).astype(int)
-    inside = ((where >= 0) & (where < 96)).all(-1)
-    column, row = np.where(inside[..., None], where, 0).transpose(2, 0, 1)
-    image = samples.images[number].permute(1, 2, 0).numpy()[row, column] * inside[..., None]
-    mask = samples.mask[number].numpy()[row, column] * inside
-    return Shot(xyz=xyz @ turn.T, K=K, right=right, image=image.astype(np.uint8), mask=mask.astype(np.uint8))
 
 
 def save(path: Path, picture: np.ndarray, wanted: bool = True, **options) -> None:
@@ -339,50 +264,3 @@ def write_dexter(
         (root / "data" / name / "annotations").mkdir(parents=True, exist_ok=True)
         (root / "data" / name / "annotations" / f"{name}3D.txt").write_text("".join(lines))
     return truth
-
-
-# ----------------------------------------------------------------------------------------------------- other pickles
-
-
-def python2(content: object) -> bytes:
-    """The pickle that Python 2 and its numpy made, in the second format: text and arrays' bytes are byte strings."""
-
-    def text(value: bytes) -> bytes:
-        return b"T" + len(value).to_bytes(4, "little") + value
-
-    def whole(value: int) -> bytes:
-        return b"J" + value.to_bytes(4, "little", signed=True)
-
-    def put(value: object) -> bytes:
-        match value:
-            case None:
-                return b"N"
-            case bool():
-                return b"\x88" if value else b"\x89"
-            case int():
-                return whole(value)
-            case str():
-                return text(value.encode("latin-1"))
-            case list():
-                return b"](" + b"".join(map(put, value)) + b"e"
-            case dict():
-                return b"}(" + b"".join(put(key) + put(one) for key, one in value.items()) + b"u"
-            case np.ndarray():
-                made = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n" + whole(0) + b"\x85"
-                made += text(b"b") + b"tR"
-                dtype = b"cnumpy\ndtype\n(" + text(value.dtype.str[1:].encode()) + whole(0) + whole(1) + b"tR"
-                dtype += b"(" + whole(3) + text(b"<") + b"NNN" + whole(-1) * 2 + whole(0) + b"tb"
-                shape = b"(" + b"".join(map(whole, value.shape)) + b"t"
-                return made + b"(" + whole(1) + shape + dtype + b"\x89" + text(value.tobytes()) + b"tb"
-        raise TypeError(type(value))
-
-    return b"\x80\x02" + put(content) + b"."
-
-
-def numpy1(content: object) -> bytes:
-    """The pickle that Python 3 made with a numpy below 2."""
-    return pickle.dumps(content, protocol=2).replace(b"cnumpy._core.", b"cnumpy.core.")
-
-
-def tensor(array: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array)).float()

@@ -11,19 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fixtures_real import (
-    HO3D_LIST,
-    RHD_LIST,
-    STB_LIST,
-    rendered,
-    write_dexter,
-    write_freihand,
-    write_ho3d,
-    write_rhd,
-    write_stb,
-)
+from fixtures_real import HO3D_LIST, RHD_LIST, STB_LIST, write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from hypothesis import given
 from hypothesis import strategies as st
+from real_shots import rendered
 
 from hand_lib.datasets.real import HO3D, RHD, STB, Annotation, DexterObject, FreiHAND, Hand, Reader, check_sample
 from hand_lib.datasets.real.checks import complaints

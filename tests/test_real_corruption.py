@@ -20,9 +20,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures_real import numpy1, write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
+from fixtures_real import write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from old_pickles import numpy1
 from scipy.io import loadmat, savemat
 
 from hand_lib.datasets.real import HO3D, RHD, STB, DexterObject, FreiHAND, Hand, Reader

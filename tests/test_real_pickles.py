@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
-from fixtures_real import numpy1, python2
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from old_pickles import numpy1, python2
 
 from hand_lib.datasets.real.pickles import read_pickle
 from hand_lib.errors import HandLibError, printable

@@ -17,16 +17,15 @@ from fixtures_real import (
     RHD_LIST,
     STB_LIST,
     STB_SEQUENCES,
-    Shot,
-    numpy1,
-    python2,
     write_dexter,
     write_freihand,
     write_ho3d,
     write_rhd,
     write_stb,
 )
+from old_pickles import numpy1, python2
 from PIL import Image
+from real_shots import Shot
 
 from hand_lib.camera import project
 from hand_lib.datasets.real import HO3D, RHD, STB, DexterObject, FreiHAND, check_sample, to_samples
