@@ -412,7 +412,8 @@ def test_a_damaged_file_in_the_cache_is_not_replaced_unasked():
 
 def test_every_file_in_the_package_is_of_a_start_that_is_asked_for_today(monkeypatch):
     monkeypatch.setattr(starts, "SHIPPED", SHIPPED)
-    plans = [start_plan(profile) for name, profile in PROFILES.items() if name != "tiny"]
+    asked = [profile for name, profile in PROFILES.items() if name != "tiny"]
+    plans = [start_plan(profile, lesson=lesson) for profile in asked for lesson in (lessons.PARTS, lessons.POINTS)]
     known = {path: planned for planned in plans for path in planned.shipped}
     for path in SHIPPED.iterdir():
         if path.name != "README.md":

@@ -49,7 +49,7 @@ class DexterObject:
         root: the folder with ``data``.
         sequences: of ``SEQUENCES``.
         right: whether the hands are right ones. Public code takes them for left ones; the files do not say.
-        prefix: what the annotation files' names begin with: "my_" for the revised ones that go round.
+        prefix: what the annotation files' names begin with: ``my_`` for the revised ones that go round.
 
     Raises:
         HandLibError: an unknown sequence.
