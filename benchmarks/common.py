@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
+from torch import Tensor, nn
 
 from hand_lib import cache, experiments, training
 from hand_lib.errors import HandLibError
@@ -123,6 +124,18 @@ def now(device: torch.device) -> float:
     """Seconds on the clock of :func:`counts_cpu_time`, once the device has done what it was given."""
     synchronise(device)
     return time.process_time() if counts_cpu_time(device) else time.perf_counter()
+
+
+def mixed(
+    compute: Callable[[nn.Module, Tensor], object], module: nn.Module, given: Tensor, precision: str
+) -> Callable[[], object]:
+    """The call of a module in the training's precision."""
+
+    def run() -> object:
+        with torch.autocast(given.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            return compute(module, given)
+
+    return run
 
 
 def interleaved(sides: Mapping[str, Callable[[], object]], *, device: torch.device, timing: Timing) -> Times:

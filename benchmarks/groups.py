@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from common import Benchmark, Times, Timing, as_json, at_least, interleaved, show_spread
+from common import Benchmark, Times, Timing, as_json, at_least, interleaved, mixed, show_spread
 from stages import call
 from torch import Tensor, nn
 from training_step import bare_network, check_backbones, training_step
@@ -177,18 +177,6 @@ def measure_branches(groups: int, settings: Settings, device: torch.device, timi
 def forward(branches: nn.Module, features: Tensor) -> Tensor:
     """What is said alone."""
     return branches(features)
-
-
-def mixed(
-    compute: Callable[[nn.Module, Tensor], object], branches: nn.Module, features: Tensor, precision: str
-) -> Callable[[], object]:
-    """The call in the training's precision."""
-
-    def run() -> object:
-        with torch.autocast(features.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            return compute(branches, features)
-
-    return run
 
 
 # --- The benchmark ---------------------------------------------------------------------------------------------------

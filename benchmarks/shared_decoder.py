@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from common import Benchmark, Times, Timing, as_json, at_least, interleaved, show_spread
+from common import Benchmark, Times, Timing, as_json, at_least, interleaved, mixed, show_spread
 from torch import Tensor, nn
 
 from hand_lib import experiments, training
@@ -127,18 +126,6 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
 def forward(decoder: nn.Module, G: Tensor) -> Tensor:
     """Coordinates alone."""
     return decoder(G)
-
-
-def mixed(
-    call: Callable[[nn.Module, Tensor], object], decoder: nn.Module, G: Tensor, precision: str
-) -> Callable[[], object]:
-    """The call in the training's precision."""
-
-    def run() -> object:
-        with torch.autocast(G.device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            return call(decoder, G)
-
-    return run
 
 
 def line(times: Times, side: str, **labels: Any) -> dict[str, Any]:
