@@ -41,7 +41,6 @@ from hand_lib.experiments.provenance import commit_of_code, device_name, library
 from hand_lib.experiments.recording import (
     check_recordable,
     is_current,
-    is_own,
     missing,
     read_record,
     record_path,
@@ -89,7 +88,6 @@ __all__ = [
     "get_profile",
     "get_row",
     "is_current",
-    "is_own",
     "library_versions",
     "missing",
     "plan",

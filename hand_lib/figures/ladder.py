@@ -216,12 +216,18 @@ def _with_constant(given: Sequence[Mapping], rows: Sequence[str], note: str) -> 
 
 
 def printed_difference(comparison: Comparison) -> float | None:
-    """What the paper prints for a's EPE minus b's (ResNet-18, RHD), mm; None where it prints none."""
-    papers = [ROWS[name].paper if name in ROWS else None for name in comparison.names]
-    if None in papers:
+    """What a paper prints for a's EPE minus b's, see :func:`printed_between`."""
+    return printed_between(*comparison.names)
+
+
+def printed_between(a: str, b: str | None) -> float | None:
+    """Row a's EPE minus b's (ResNet-18 or hourglass, RHD), mm, as a paper prints them; None where none prints both."""
+    known = rows_and_variants()
+    papers = [known[name].paper if name in known else None for name in (a, b)]
+    if None in papers or type(papers[0]) is not type(papers[1]):
         return None
-    a, b = (paper.epe[18] for paper in papers)
-    return round(a - b, 2)
+    of_a, of_b = (paper.mean_error() for paper in papers)
+    return round(of_a - of_b, 2)
 
 
 def differences_table(comparisons: Sequence[Comparison]) -> Table:

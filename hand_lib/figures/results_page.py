@@ -22,7 +22,7 @@ from hand_lib.figures.rungs import BRANCHES, climb, variant_pairs
 from hand_lib.figures.tables import PAPER_EPE, Table, mean_and_spread, plain, together
 from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.groups.joint_aware_rows import JOINT_AWARE_ROWS
-from hand_lib.models.groups.rows import GROUP_ROWS, GroupFigures
+from hand_lib.models.groups.rows import GROUP_ROWS
 from hand_lib.models.rows import ROWS, Row
 from hand_lib.models.variants import VARIANTS
 from hand_lib.synthetic import DATA_VERSION
@@ -199,7 +199,7 @@ def _of_the_paper(row: Row | None, backbone: str) -> str:
     """The EPE that a paper prints for this row and backbone; a dash where it prints none."""
     if row is None or row.paper is None:
         return "–"
-    figure = row.paper.mean if isinstance(row.paper, GroupFigures) else row.paper.epe.get(BACKBONES.get(backbone))
+    figure = row.paper.mean_error(BACKBONES.get(backbone))
     return "–" if figure is None else f"{figure:.2f}"
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hand_lib.experiments import Comparison, Run, SeedSpread, compare, compare_recorded, recorded_spread, seed_spread
-from hand_lib.figures.ladder import interval, own_records, title, verdict
+from hand_lib.figures.ladder import interval, own_records, printed_between, title, verdict
 from hand_lib.figures.tables import Table, table
 from hand_lib.models.catalogue import rows_and_variants
-from hand_lib.models.groups.rows import GroupFigures
 from hand_lib.models.rows import ROWS
 from hand_lib.models.variants import VARIANTS
 
@@ -116,17 +115,8 @@ def _rung(pair: Pair, change: str, by_row: Mapping[str, Sequence[Mapping]], spre
         change=change,
         values=tuple(record["metrics"][measure] for record in a),
         comparison=compare_recorded(a, b, spread=spread, measure=measure) if shared else None,
-        printed=_printed(pair) if measure == "epe_mean" else None,
+        printed=printed_between(*pair) if measure == "epe_mean" else None,
     )
-
-
-def _printed(pair: Pair) -> float | None:
-    """The difference of the two mean errors that a paper prints, mm; None where no paper prints both."""
-    papers = [rows_and_variants()[name].paper if name else None for name in pair]
-    if None in papers or type(papers[0]) is not type(papers[1]):
-        return None
-    a, b = (paper.mean if isinstance(paper, GroupFigures) else paper.epe[18] for paper in papers)
-    return round(a - b, 2)
 
 
 def _by_row(recorded: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

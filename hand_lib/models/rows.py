@@ -294,6 +294,10 @@ class PaperFigures:
     macs: float | None = None
     head_macs: float | None = None
 
+    def mean_error(self, depth: int = 18) -> float | None:
+        """The mean end-point error on RHD, mm, with a ResNet of this depth; None where the paper prints none."""
+        return self.epe.get(depth)
+
     def at(self, size: NetworkSize) -> dict[str, float | None]:
         """The figures the paper prints for this size; None for those it prints for another one only."""
         published = size == NetworkSize(depth=size.depth)

@@ -120,6 +120,10 @@ class GroupFigures(PaperFigures):
     mean: float
     median: float
 
+    def mean_error(self, depth: int = 18) -> float | None:
+        """The mean end-point error on RHD, mm, of the hourglass: the paper has no ResNet, of whatever depth."""
+        return self.mean
+
     def at(self, size: NetworkSize) -> dict[str, float | None]:
         """The figures for the published width and picture, whatever the depth of a ResNet that is not there."""
         published = (size.width, size.image_size) == (64, 256)
