@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import random
 import struct
 import zlib
 from pathlib import Path
@@ -13,11 +14,14 @@ import numpy as np
 import pytest
 import torch
 from fixtures_real import write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from hand_lib.datasets.real import HO3D, RHD, STB, DexterObject, FreiHAND
 from hand_lib.datasets.real.fields import read_numbers
+from hand_lib.datasets.real.matlab_arrays import variables
 from hand_lib.datasets.real.pictures import read_mask, read_picture
 from hand_lib.datasets.real.stb import read_labels
 from hand_lib.errors import HandLibError, printable
@@ -130,7 +134,7 @@ def test_labels_are_read_frame_by_frame(packed, tmp_path):
         (np.zeros((3, 21, 2), np.int32), "int32"),
         (np.full((3, 21, 2), np.nan), "frame 0: joints: has a number that is not finite"),
         (np.full((3, 21, 2), 2e5), "beyond"),
-        (np.zeros((3, 21, 2), np.complex128), "no array of numbers"),
+        (np.zeros((3, 21, 2), np.complex128), "complex double"),
         ("text", "char"),
         ({"a": 1}, "struct"),
     ],
@@ -156,6 +160,71 @@ def test_labels_that_say_more_than_they_have(tmp_path):
     assert content.count(count) == 1
     path.write_bytes(content.replace(count, struct.pack("<II", 9, 3_000_000_000)))
     refusal(read_labels, path)
+
+
+def _spoilt(content: bytes, of: random.Random) -> bytes:
+    """One to three bytes flipped, replaced, left out or put in, most of them where the format's codes stand."""
+    spoilt = bytearray(content)
+    for _ in range(of.choice([1, 1, 2, 3])):
+        place = of.randrange(min(len(spoilt), of.choice([300, 300, 10**6])))
+        match of.randrange(4):
+            case 0:
+                spoilt[place] ^= 1 << of.randrange(8)
+            case 1:
+                spoilt[place] = of.randrange(256)
+            case 2:
+                del spoilt[place : place + of.choice([1, 4, 8])]
+            case 3:
+                spoilt[place:place] = of.randbytes(of.choice([1, 4, 8]))
+    return bytes(spoilt)
+
+
+def test_labels_with_a_byte_wrong_are_one_line_or_of_the_right_shape(tmp_path):
+    """A reader that believes the codes in such a file ends the whole process: scipy's did, after some thousands."""
+    of = random.Random(0)
+    joints = np.random.default_rng(0).normal(size=(3, 21, 2)) * 100
+    whole = [labels(tmp_path / "a.mat", joints, do_compression=packed).read_bytes() for packed in (False, True)]
+    path, refused = tmp_path / "b.mat", 0
+    for _ in range(4000):
+        path.write_bytes(_spoilt(of.choice(whole), of))
+        try:
+            assert read_labels(path).shape[1:] == (21, 3)
+        except HandLibError as error:
+            assert str(path) in str(error) and len(str(error)) < 300
+            refused += 1
+    assert 1000 < refused < 4000  # some bytes are of no account
+
+
+@given(
+    st.integers(1, 3), st.sampled_from(["f8", "f4"]), st.booleans(), st.sampled_from([None, 1.0, 1e4]), st.booleans()
+)
+def test_labels_are_what_scipy_reads(frames, dtype, packed, rounded, more):
+    """Whole numbers too, which MATLAB stores as small integers; other variables before the one that is asked for."""
+    joints = (np.random.default_rng(frames).normal(size=(3, 21, frames)) * 100).astype(dtype)
+    joints = joints if rounded is None else np.rint(joints / rounded) * rounded
+    before = {"text": "a", "tree": {"a": [1, "b"]}, "small": 3} if more else {}
+    file = io.BytesIO()
+    savemat(file, before | {"handPara": joints}, do_compression=packed)
+    found = variables(file.getvalue(), 2**20)
+    assert np.array_equal(found["handPara"].numbers(), loadmat(file)["handPara"])
+    assert found["handPara"].numbers().dtype == np.dtype(dtype) and (found.keys() == before.keys() | {"handPara"})
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_labels_of_either_byte_order_and_of_small_stored_integers(order):
+    """Written by hand as the format's description has it: an array of doubles whose numbers stand there as int16."""
+    values = np.arange(-60, 66).reshape(3, 21, 2)
+
+    def element(kind: int, content: bytes) -> bytes:
+        return struct.pack(f"{order}II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+    numbers = values.astype(f"{order}i2").tobytes(order="F")
+    short = struct.pack(f"{order}HH", *((1, 3) if order == "<" else (3, 1))) + b"abc\0"
+    whole = element(6, struct.pack(f"{order}II", 6, 0)) + element(5, struct.pack(f"{order}3i", 3, 21, 2)) + short
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack(f"{order}H", 0x0100) + (b"IM" if order == "<" else b"MI")
+    content = header + element(14, whole + element(3, numbers))
+    assert np.array_equal(variables(content, 2**20)["abc"].numbers(), values)
+    assert np.array_equal(loadmat(io.BytesIO(content))["abc"], values)
 
 
 def test_labels_that_unpack_to_more_than_a_whole_file_are_not_unpacked(tmp_path):

@@ -12,22 +12,19 @@ then come little, ring, middle, index finger and thumb, each from base to tip. T
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.io import loadmat, whosmat
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from hand_lib.cache import exists, open_regular
 from hand_lib.datasets.real.fields import Entry, array, entry
 from hand_lib.datasets.real.hands import Annotation, Hand
+from hand_lib.datasets.real.matlab_arrays import variables
 from hand_lib.datasets.real.pictures import read_picture
 from hand_lib.errors import HandLibError, choose
 from hand_lib.skeleton import JOINTS, STB_ORDER, WRIST, to_canonical
@@ -186,46 +183,22 @@ def read_labels(path: Path) -> np.ndarray:
     if len(content) > _MOST_BYTES:
         raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
     try:
-        _check_unpacked(content)
-        declared = {name: (shape, kind) for name, shape, kind in whosmat(io.BytesIO(content))}
-    except Exception as error:  # scipy's reader of damaged files raises whatever comes to hand
-        raise _no_labels(path, error) from error
-    shape, kind = declared.get(_VARIABLE, (None, None))
-    if shape is None:
+        found = variables(content, _MOST_BYTES).get(_VARIABLE)
+    except ValueError as error:
+        raise HandLibError(f"cannot read {path}: it is cut short or no MATLAB file ({error})") from error
+    if found is None:
         raise HandLibError(f"cannot use {path}: it has no {_VARIABLE}")
-    if len(shape) != 3 or shape[:2] != (3, 21) or not 1 <= shape[2] <= FRAMES or kind not in ("double", "single"):
+    shape = found.shape
+    if len(shape) != 3 or shape[:2] != (3, 21) or not 1 <= shape[2] <= FRAMES or found.kind not in ("double", "single"):
         said = " × ".join(map(str, shape))
-        raise HandLibError(f"cannot use {path}: {_VARIABLE} is {kind} of {said}, not double of 3 × 21 × {FRAMES}")
+        raise HandLibError(f"cannot use {path}: {_VARIABLE} is {found.kind} of {said}, not double of 3 × 21 × {FRAMES}")
     try:
-        joints = loadmat(io.BytesIO(content), variable_names=[_VARIABLE])[_VARIABLE]
-    except Exception as error:
-        raise _no_labels(path, error) from error
-    joints = np.asarray(joints).transpose(2, 1, 0)
+        joints = found.numbers().transpose(2, 1, 0)
+    except ValueError as error:
+        raise HandLibError(f"cannot use {path}: {_VARIABLE}: {error}") from error
     for frame, one in enumerate(joints):
         entry(_Labels, {"joints": one}, path, f"frame {frame}")
     return joints.astype(np.float64)
-
-
-def _check_unpacked(content: bytes) -> None:
-    """Look how large the packed parts of a MATLAB file are, before they fill the memory. Raises ValueError, zlib.error.
-
-    After 128 bytes of header each part has its kind and its size in four bytes each; kind 15 is packed by zlib.
-    """
-    order = "<" if content[126:128] == b"IM" else ">"
-    start = 128
-    while start + 8 <= len(content):
-        kind, size = struct.unpack_from(f"{order}II", content, start)
-        if kind == 15:
-            unpacker = zlib.decompressobj()
-            unpacker.decompress(content[start + 8 : start + 8 + size], _MOST_BYTES)
-            if unpacker.unconsumed_tail:
-                raise ValueError(f"unpacked it is larger than {_MOST_BYTES // 2**20} MiB")
-        start += 8 + size
-
-
-def _no_labels(path: Path, error: Exception) -> HandLibError:
-    reason = str(error).partition("\n")[0][:80] or type(error).__name__
-    return HandLibError(f"cannot read {path}: it is cut short or no MATLAB file ({reason})")
 
 
 def _matrix(K: tuple[float, float, float, float]) -> Tensor:
