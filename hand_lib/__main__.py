@@ -1,7 +1,8 @@
-"""The command line: ``python -m hand_lib models | train | pretrain | evaluate | results | book``.
+"""The command line: ``python -m hand_lib models | train | pretrain | evaluate | results | data | book``.
 
-Exit codes: 0; 1 where a chapter or the site failed; 2 for what a person can mend, said in one line; 130 after Ctrl-C,
-143 after SIGTERM, 129 where the terminal was closed (SIGHUP). All that was started ends with the command.
+Exit codes: 0; 1 where a chapter or the site failed, or a data set is not whole; 2 for what a person can mend, said in
+one line; 130 after Ctrl-C, 143 after SIGTERM, 129 where the terminal was closed (SIGHUP). All that was started ends
+with the command.
 """
 
 from __future__ import annotations
@@ -186,6 +187,11 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     results.add_argument("--missing", action="store_true", help="what the profile (default: full) still lacks")
     results.add_argument("--results", type=Path, metavar="DIR", help="where the records are (default: results/)")
     results.add_argument("--json", action="store_true", help="the records themselves, or the missing ones")
+
+    from hand_lib.data_command import add_commands
+
+    data = "public data sets of hands as they lie on this disk: check them, show them"
+    add_commands(commands.add_parser("data", help=data, description=data[:1].upper() + data[1:] + "."))
 
     book = add("book", run_book, "execute the chapters and build the site")
     if "book" in arguments:

@@ -38,10 +38,15 @@ def check_sample(reader: Reader, *, count: int = 16) -> None:
     """
     if not len(reader):
         raise HandLibError("the data set has no hands")
-    indices = sorted({round(i * (len(reader) - 1) / max(count - 1, 1)) for i in range(count)})
+    indices = evenly(len(reader), count)
     found = complaints([reader.hand(index) for index in indices])
     if found:
         raise HandLibError(f"{len(indices)} hands from {reader.name(0)} on: {'; '.join(found)}")
+
+
+def evenly(length: int, count: int) -> list[int]:
+    """At most ``count`` numbers below ``length``, evenly spread, the first and the last among them."""
+    return sorted({round(i * (length - 1) / max(count - 1, 1)) for i in range(count)}) if length else []
 
 
 def complaints(hands: Sequence[Hand]) -> list[str]:
