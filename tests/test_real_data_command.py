@@ -1,4 +1,4 @@
-"""``data check`` and ``data show``: whole data sets pass, and of others each file that is missing or broken is named."""
+"""``data check`` and ``data show``: whole data sets pass; of others each missing or broken file is named."""
 
 from __future__ import annotations
 

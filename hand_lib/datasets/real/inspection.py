@@ -1,4 +1,4 @@
-"""Is a data set on the disk whole? Every hand is read once, and what is missing, broken or doubtful is said in lines."""
+"""Is a data set on the disk whole? Every hand is read once; what is missing, broken or doubtful is said in lines."""
 
 from __future__ import annotations
 
