@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from hand_lib.datasets import synthetic
+from hand_lib.datasets.shards import KEPT, about
 from hand_lib.datasets.synthetic import SHARD, load_synthetic
 from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
@@ -233,7 +234,7 @@ def test_maps_are_kept_where_they_are_asked_for(own_cache):
     for also in (("mask",), ("depth", "mask")):
         found = load(3, size=24, also=also)
         for field in fields(Samples):
-            wanted = getattr(drawn, field.name) if field.name in (*synthetic.KEPT, *also) else None
+            wanted = getattr(drawn, field.name) if field.name in (*KEPT, *also) else None
             kept = getattr(found, field.name)
             assert (kept is None) == (wanted is None) and (kept is None or torch.equal(kept, wanted)), field.name
 
@@ -253,7 +254,7 @@ def test_a_shard_that_lacks_a_map_is_rendered_again(drawn, own_cache, capsys):
     load(), load(also=("mask",))
     plain, masked = sorted(shards(own_cache), key=lambda path: "mask" in str(path))
     tensors, _ = synthetic.cache.read_tensors(plain)
-    synthetic.cache.write_tensors(masked, tensors, synthetic._about(masked))
+    synthetic.cache.write_tensors(masked, tensors, about(masked))
     assert load(also=("mask",)).mask.shape == (5, 8, 8)
     assert "holds other images" in capsys.readouterr().err
 
