@@ -190,7 +190,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     from hand_lib.data_command import add_commands
 
-    data = "public data sets of hands as they lie on this disk: check them, show them"
+    data = "public data sets of hands as they lie on this disk: check, convert and show them"
     add_commands(commands.add_parser("data", help=data, description=data[:1].upper() + data[1:] + "."))
 
     book = add("book", run_book, "execute the chapters and build the site")

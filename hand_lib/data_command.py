@@ -1,9 +1,10 @@
-"""``python -m hand_lib data check | show``: public data sets as they lie on this disk."""
+"""``python -m hand_lib data check | convert | show``: public data sets as they lie on this disk."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import sys
 from pathlib import Path
 
 from hand_lib.errors import HandLibError, printable
@@ -16,6 +17,16 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     check_ = commands.add_parser("check", help="is it whole? names every file that is missing or broken")
     _add_which(check_)
     check_.set_defaults(command=check)
+
+    said = "cut the hands out once, for the crops of a profile; goes on where it was interrupted"
+    convert_ = commands.add_parser("convert", help=said)
+    _add_which(convert_)
+    convert_.add_argument("--profile", default="quick", help="smoke, quick, long, full or paper (default: quick)")
+    convert_.add_argument("--workers", type=int, metavar="N", help="processes (default: one a core)")
+    convert_.add_argument(
+        "--skip-damaged", action="store_true", help="leave out hands that cannot be used, and list them"
+    )
+    convert_.set_defaults(command=convert)
 
     show_ = commands.add_parser("show", help="a sheet of hands with their joints")
     _add_which(show_)
@@ -45,6 +56,36 @@ def check(args: argparse.Namespace) -> int:
     if not whole:
         print(f"{published.name} is not whole; it comes from {published.terms}", flush=True)
     return 0 if whole else 1
+
+
+def convert(args: argparse.Namespace) -> int:
+    """Convert a data set for a profile; says before how long it takes and how much disk."""
+    from hand_lib import experiments
+    from hand_lib.datasets.real import conversion
+    from hand_lib.datasets.real.cut_outs import CutOut
+    from hand_lib.datasets.real.published import get_published
+
+    if args.workers is not None and args.workers < 1:
+        raise HandLibError(f"--workers {args.workers}: at least 1")
+    published, profile = get_published(args.dataset), experiments.get_profile(args.profile)
+    how = CutOut(image_size=profile.network.image_size, augmentation=profile.augmentation)
+    for split in _splits(args):
+        wanted = conversion.Conversion(published=published, root=args.root, split=split, how=how)
+
+        def announce(expected: conversion.Estimate, title: str = wanted.title) -> None:
+            room = f"{expected.bytes / 1e9:.1f} GB of {expected.free / 1e9:.1f} GB that are free"
+            cores = f"{expected.workers} core{'s' if expected.workers > 1 else ''}"
+            duration = experiments.say_duration(expected.seconds)
+            said = f"{title}: {expected.hands} hands to {expected.size} px, {room}, about {duration} on {cores}"
+            print(said, file=sys.stderr, flush=True)
+
+        done = conversion.convert(wanted, workers=args.workers, skip_damaged=args.skip_damaged, announce=announce)
+        print(
+            f"{wanted.title}: {len(done.hands)} hands of {done.size} px in {printable(str(wanted.folder))}", flush=True
+        )
+        if done.skipped:
+            print(f"{len(done.skipped)} left out, listed in manifest.json there", flush=True)
+    return 0
 
 
 def show(args: argparse.Namespace) -> int:

@@ -1,0 +1,62 @@
+"""Samples of many files as one set: mapped into memory, not read into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from hand_lib.errors import HandLibError
+from hand_lib.samples import Samples
+
+
+class Mapped:
+    """Hands of which only those that are asked for come into memory; asked for as of :class:`Samples`.
+
+    Args:
+        parts: from :func:`hand_lib.datasets.shards.read_shard`, in order; empty ones may be among them.
+        device: where the pictures of what is asked for go.
+
+    Raises:
+        HandLibError: there is no hand.
+    """
+
+    def __init__(self, parts: Sequence[Samples], device: torch.device | str = "cpu") -> None:
+        self.parts = [part for part in parts if len(part)]
+        if not self.parts:
+            raise HandLibError("there are no samples to join")
+        self.device = torch.device(device)
+        self._ends = torch.tensor(list(accumulate(map(len, self.parts))))
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def __getitem__(self, index: slice | Tensor | list[int]) -> Samples:
+        """A batch, copied out of the files: by a slice, or by a list or tensor of numbers or of truth values."""
+        if isinstance(index, slice):
+            numbers = torch.tensor(range(*index.indices(len(self))), dtype=torch.long)
+        else:
+            numbers = torch.as_tensor(index, device="cpu")
+            numbers = numbers.nonzero().squeeze(-1) if numbers.dtype == torch.bool else numbers.long()
+        numbers = torch.where(numbers < 0, numbers + len(self), numbers)
+        if len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(self)):
+            raise IndexError(
+                f"there are {len(self)} hands, none of the numbers {int(numbers.min())}, {int(numbers.max())}"
+            )
+        which = torch.bucketize(numbers, self._ends, right=True)
+        order, taken = [], []
+        for part in which.unique().tolist():
+            places = (which == part).nonzero().squeeze(-1)
+            order.append(places)
+            begin = int(self._ends[part]) - len(self.parts[part])
+            taken.append(self.parts[part][numbers[places] - begin])
+        if not taken:
+            return self.parts[0][:0]
+        found = taken[0] if len(taken) == 1 else Samples.concat(taken)[torch.cat(order).argsort()]
+        return found if self.device.type == "cpu" else found.pictures_to(self.device)
+
+    def pictures_to(self, device: torch.device | str) -> Mapped:
+        """The same hands; the pictures of those that are asked for go to ``device``, the rest stays on disk."""
+        return Mapped(self.parts, device)
