@@ -20,9 +20,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from hand_lib.errors import HandLibError, Stopped, choose, printable, stop_signals
+
+if TYPE_CHECKING:
+    from hand_lib import experiments
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -164,6 +167,7 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     starts = "of the backbone: random, parts or imagenet, of an hourglass random or points (default: the profile's)"
     train.add_argument("--start", help=starts)
     train.add_argument("--budget", type=float, metavar="SECONDS", help="stop cleanly after so long; run again to go on")
+    _add_data(train)
     train.add_argument("--results", type=Path, metavar="DIR", help="where to record (default: results/, not for smoke)")
 
     lesson = "train what backbones start from: they name the hand's parts; goes on where it was interrupted"
@@ -180,10 +184,12 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     evaluate.add_argument("--seed", type=int, help="of the row's run (default: 0)")
     evaluate.add_argument("--backbone", help="of the row's run (default: the profile's)")
     evaluate.add_argument("--start", help="of the row's run (default: the profile's)")
+    _add_data(evaluate)
     evaluate.add_argument("--json", action="store_true", help="all metrics")
 
     results = add("results", show_results, "a table of the recorded runs")
     results.add_argument("--profile", help="only this one")
+    results.add_argument("--dataset", metavar="NAME", help="runs on this public data set")
     results.add_argument("--missing", action="store_true", help="what the profile (default: full) still lacks")
     results.add_argument("--results", type=Path, metavar="DIR", help="where the records are (default: results/)")
     results.add_argument("--json", action="store_true", help="the records themselves, or the missing ones")
@@ -218,6 +224,12 @@ def _add_which(parser: argparse.ArgumentParser, default: str | None = "quick") -
     said = "quick" if default else "that of the checkpoint, or quick"
     parser.add_argument("--profile", default=default, help=f"smoke, quick, long, full or paper (default: {said})")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the GPU if there is one)")
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    names = "rhd, stb, freihand, ho3d-v2 or ho3d-v3, in the place of rendered hands"
+    parser.add_argument("--dataset", metavar="NAME", help=names)
+    parser.add_argument("--root", type=Path, metavar="DIR", help="the folder where the data set lies")
 
 
 # ------------------------------------------------------------------------------------------------------------ commands
@@ -267,7 +279,8 @@ def train_rows(args: argparse.Namespace) -> int:
     first = _is_first_process()
     deadline = _deadline(args.budget)
     if args.missing:
-        _leave_out(args, ("seed", "backbone", "start"), "--missing asks for the profile's own seeds and start")
+        own = ("seed", "backbone", "start", "dataset", "root")
+        _leave_out(args, own, "--missing asks for the profile's own seeds, start and hands")
         wanted = experiments.missing(profile, folder=args.results)
     else:
         seeds = [0] if args.seed is None else args.seed
@@ -275,6 +288,8 @@ def train_rows(args: argparse.Namespace) -> int:
     which = {"profile": profile, "device": args.device, "backbone": args.backbone, "start": args.start}
     for row, seed in wanted:  # all names are checked before the first hour is spent
         experiments.plan(row, seed=seed, **which)
+    if (real := _real_data(args, profile)) is not None:
+        which["real"] = real
 
     recording = args.results is not None or profile.name != "smoke"
     if recording:  # what cannot be recorded must be known before the training, not after it
@@ -286,7 +301,10 @@ def train_rows(args: argparse.Namespace) -> int:
             recording = False
             print(f"this will not be recorded: {error}", file=sys.stderr, flush=True)
     if recording:
-        cache.make_folder((args.results or cache.results_dir()) / profile.name)
+        if real is None:
+            cache.make_folder((args.results or cache.results_dir()) / profile.name)
+        else:
+            cache.make_folder((args.results or experiments.real_results()) / f"{real.name}-{profile.name}")
     for number, (row, seed) in enumerate(wanted):
         if deadline is not None and time.monotonic() >= deadline:
             return _say_budget(args.budget, f"{len(wanted) - number} of {len(wanted)} runs not begun")
@@ -370,10 +388,23 @@ def _say_budget(budget: float, where: str) -> int:
     return 0
 
 
+def _real_data(args: argparse.Namespace, profile: str | experiments.Profile) -> experiments.RealData | None:
+    """The public data set that was asked for, converted."""
+    from hand_lib import experiments
+    from hand_lib.data_command import say_estimate
+
+    if (args.dataset is None) != (args.root is None):
+        raise HandLibError("--dataset and --root go together: which data set, and the folder where it lies")
+    if args.dataset is None:
+        return None
+    return experiments.real_data(args.dataset, args.root, profile, announce=say_estimate)
+
+
 def _summary(record: dict[str, Any]) -> str:
     constant = record["constant_prediction"]["epe_mean"]
+    on = f" on {record['dataset']}" if "dataset" in record else ""
     return (
-        f"{record['row']}, profile {record['profile']}, seed {record['seed']}: mean error "
+        f"{record['row']}{on}, profile {record['profile']}, seed {record['seed']}: mean error "
         f"{record['metrics']['epe_mean']:.1f} mm (constant prediction {constant:.1f}), "
         f"trained in {record['seconds']:.0f} s on {record['device']}"
     )
@@ -393,9 +424,11 @@ def evaluate_run(args: argparse.Namespace) -> int:
             device=args.device,
             backbone=args.backbone,
             start=args.start,
+            real=(real := _real_data(args, profile)),
         )
         if (found := experiments.find(planned)) is None:
             again = f"python -m hand_lib train {args.what} --profile {profile} --seed {seed}"
+            again += "" if real is None else f" --dataset {args.dataset} --root {args.root}"
             raise HandLibError(f"{planned.title} has not been trained: {again}")
         path = found.folder / "model.safetensors"
     else:
@@ -403,12 +436,16 @@ def evaluate_run(args: argparse.Namespace) -> int:
         if path.suffix != ".safetensors" and not cache.exists(path):
             raise choose("row, and no file,", args.what, rows_and_variants())
         _leave_out(args, ("seed", "backbone", "start"), f"{path} says itself what it is")
-    result = experiments.evaluate_checkpoint(path, profile=args.profile, device=args.device)
+        real = _real_data(args, args.profile or experiments.profile_of(path))
+    result = experiments.evaluate_checkpoint(path, profile=args.profile, device=args.device, real=real)
     if args.json:
         print(json.dumps(result, indent=1))
         return 0
     after = "" if result["step"] is None else f", after {result['step']} steps"
     print(f"{result['row']} ({result['backbone']}), profile {result['profile']}, seed {result['seed']}{after}")
+    for score in result.get("scores", []):  # root depth and scale are given, as on rendered hands
+        number = f"{score['value']:.2f} {score['unit']}" if score["unit"] else f"{score['value']:.3f}"
+        print(f"{score['name']}: {number} ({score['rule']}; true root depth and scale given)")
     names = [name for name, value in result["metrics"].items() if isinstance(value, float)]
     body = [[name, f"{result['metrics'][name]:.3f}", f"{result['constant_prediction'][name]:.3f}"] for name in names]
     _print_table(["metric", "this model", "constant prediction"], body)
@@ -423,6 +460,7 @@ def show_results(args: argparse.Namespace) -> int:
         with cache.readable_errors(args.results, "read"):
             os.listdir(args.results)
     if args.missing:
+        _leave_out(args, ("dataset",), "--missing lists runs on rendered hands")
         profile = experiments.get_profile(args.profile or "full")
         lacking = experiments.missing(profile, folder=args.results)
         if args.json:
@@ -433,7 +471,12 @@ def show_results(args: argparse.Namespace) -> int:
             print(f"nothing is missing: every row and variant has all its seeds in the profile {profile.name}")
         return 0
 
-    found = experiments.records(args.profile, folder=args.results)
+    folder = args.results
+    if args.dataset is not None:
+        folder = folder or experiments.real_results()
+    found = experiments.records(args.profile, folder=folder)
+    if args.dataset is not None:
+        found = [record for record in found if record.get("dataset") == args.dataset]
     if args.json:
         print(json.dumps(found, indent=1))
         return 0

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hand_lib.errors import HandLibError, printable
+
+if TYPE_CHECKING:
+    from hand_lib.datasets.real.conversion import Estimate
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -71,14 +76,7 @@ def convert(args: argparse.Namespace) -> int:
     how = CutOut(image_size=profile.network.image_size, augmentation=profile.augmentation)
     for split in _splits(args):
         wanted = conversion.Conversion(published=published, root=args.root, split=split, how=how)
-
-        def announce(expected: conversion.Estimate, title: str = wanted.title) -> None:
-            room = f"{expected.bytes / 1e9:.1f} GB of {expected.free / 1e9:.1f} GB that are free"
-            cores = f"{expected.workers} core{'s' if expected.workers > 1 else ''}"
-            duration = experiments.say_duration(expected.seconds)
-            said = f"{title}: {expected.hands} hands to {expected.size} px, {room}, about {duration} on {cores}"
-            print(said, file=sys.stderr, flush=True)
-
+        announce = functools.partial(say_estimate, wanted.title)
         done = conversion.convert(wanted, workers=args.workers, skip_damaged=args.skip_damaged, announce=announce)
         print(
             f"{wanted.title}: {len(done.hands)} hands of {done.size} px in {printable(str(wanted.folder))}", flush=True
@@ -86,6 +84,16 @@ def convert(args: argparse.Namespace) -> int:
         if done.skipped:
             print(f"{len(done.skipped)} left out, listed in manifest.json there", flush=True)
     return 0
+
+
+def say_estimate(title: str, expected: Estimate) -> None:
+    """Say on stderr what a conversion will take."""
+    from hand_lib.experiments import say_duration
+
+    room = f"{expected.bytes / 1e9:.1f} GB of {expected.free / 1e9:.1f} GB that are free"
+    cores = f"{expected.workers} core{'s' if expected.workers > 1 else ''}"
+    said = f"{expected.hands} hands to {expected.size} px, {room}, about {say_duration(expected.seconds)} on {cores}"
+    print(f"{title}: {said}", file=sys.stderr, flush=True)
 
 
 def show(args: argparse.Namespace) -> int:

@@ -38,11 +38,13 @@ from hand_lib.experiments.profiles import (
     sized,
 )
 from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
+from hand_lib.experiments.real_data import RealData, real_data
 from hand_lib.experiments.recording import (
     check_recordable,
     is_current,
     missing,
     read_record,
+    real_results,
     record_path,
     records,
     write_record,
@@ -51,7 +53,7 @@ from hand_lib.experiments.runs import find, run, stop_time
 from hand_lib.experiments.schema import RECORD_FORMAT
 from hand_lib.experiments.sources import source_hash
 from hand_lib.experiments.starts import Start, StartPlan, find_shipped, find_start, start_plan
-from hand_lib.experiments.weights_files import evaluate_checkpoint
+from hand_lib.experiments.weights_files import evaluate_checkpoint, profile_of
 
 __all__ = [
     "BACKBONES",
@@ -67,6 +69,7 @@ __all__ = [
     "Plan",
     "Pretraining",
     "Profile",
+    "RealData",
     "Run",
     "SeedSpread",
     "Start",
@@ -93,7 +96,10 @@ __all__ = [
     "plan",
     "pool",
     "pretrain",
+    "profile_of",
     "read_record",
+    "real_data",
+    "real_results",
     "record_path",
     "recorded_spread",
     "records",

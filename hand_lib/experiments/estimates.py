@@ -104,7 +104,8 @@ def _recorded_seconds(planned: Plan, device: str) -> float | None:
 
 
 def _measured(planned: Plan, device: torch.device) -> float:
-    return measured_seconds(planned.build(), planned.config, planned.profile.render_size, device)
+    size = planned.profile.render_size if planned.real is None else planned.real.size
+    return measured_seconds(planned.build(), planned.config, size, device)
 
 
 def measured_seconds(

@@ -11,7 +11,6 @@ from hand_lib import training
 from hand_lib.errors import Stopped
 from hand_lib.evaluation import predict
 from hand_lib.experiments.planning import Plan
-from hand_lib.experiments.profiles import datasets
 from hand_lib.experiments.weights_files import about
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def fit(
         Stopped: a signal came first.
         HandLibError: as :func:`hand_lib.training.loop.train`.
     """
-    training_set, evaluation_set = datasets(planned.profile)
+    training_set, evaluation_set = planned.data
     config = planned.config
     few = evaluation_set[: config.validation_images]
 

@@ -16,8 +16,9 @@ from hand_lib import cache, training
 from hand_lib.errors import HandLibError
 from hand_lib.evaluation import Predictions
 from hand_lib.experiments.planning import EVALUATION_FILE, MODEL_FILE, RECORD_FILE, Plan
+from hand_lib.experiments.real_records import kind_of
 from hand_lib.experiments.recording import read_run
-from hand_lib.experiments.schema import RunRecord, seal, validate
+from hand_lib.experiments.schema import seal, validate
 from hand_lib.experiments.weights_files import WEIGHTS_KIND, about
 from hand_lib.metrics import joint_errors
 from hand_lib.skeleton import NUM_JOINTS
@@ -132,7 +133,7 @@ def keep_weights(planned: Plan, model: nn.Module) -> str:
 
 def keep(planned: Plan, record: dict[str, Any], predictions: Predictions) -> Run:
     """Write what was measured, and the record last of all: a run without one is not finished."""
-    record = validate(seal(record), RunRecord)
+    record = validate(seal(record), kind_of(record))
     kept = {"xyz": predictions.xyz, "true_xyz": predictions.true_xyz, "visible": predictions.visible}
     cache.write_tensors(planned.folder / EVALUATION_FILE, kept, _about_evaluation(record))
     cache.write_json(planned.folder / RECORD_FILE, record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from hand_lib.evaluation import Predictions, mean_targets, predict, predict_constant
 from hand_lib.experiments.planning import Plan
 from hand_lib.experiments.profiles import Profile, datasets, elsewhere
+from hand_lib.experiments.real_data import RealData
 from hand_lib.experiments.sources import evaluation_hash
 from hand_lib.models.groups.selectors import partition
 
@@ -19,13 +21,16 @@ CONSTANT_FROM = 2048  # training hands that the constant prediction is the mean 
 
 def measured(planned: Plan, model: nn.Module, device: torch.device) -> tuple[Predictions, dict[str, Any]]:
     """What a plan's trained model predicts for the evaluation set, and the part of the record that says how well."""
-    result = measure(planned.profile, model, image_size=planned.network.image_size, device=device)
-    part = {
-        "metrics": result.metrics,
-        "constant_prediction": constant_prediction(planned.profile),
-        "elsewhere": measure_elsewhere(planned, model, device),
-        "evaluation_source": evaluation_hash(),
-    }
+    if planned.real is None:
+        result = measure(planned.profile, model, image_size=planned.network.image_size, device=device)
+        part = {
+            "constant_prediction": constant_prediction(planned.profile),
+            "elsewhere": measure_elsewhere(planned, model, device),
+        }
+    else:
+        result, constant = measure_real(planned.real, planned.profile, model, planned.network.image_size, device)
+        part = {"constant_prediction": constant.metrics}
+    part |= {"metrics": result.metrics, "evaluation_source": evaluation_hash()}
     if hasattr(model.decoder, "selector"):
         part["group_of_joint"] = list(partition(model.decoder.selector.decided()))
     return result, part
@@ -42,6 +47,27 @@ def measure(profile: Profile, model: nn.Module, *, image_size: int, device: torc
     """
     _, evaluation_set = datasets(profile)
     return predict(model.eval(), evaluation_set, image_size=image_size, device=device)
+
+
+def measure_real(
+    real: RealData, profile: Profile, model: nn.Module, image_size: int, device: torch.device
+) -> tuple[Predictions, Predictions]:
+    """What a trained model, and one who does not look, predict for a public data set's evaluation hands.
+
+    Args:
+        real: the data set.
+        profile: whose crops.
+        model: on ``device``.
+        image_size: side of the crops that the model takes, in pixels.
+        device: where to compute.
+    """
+    training_set, evaluation_set = real.sets
+    config = replace(profile.training_config(seed=0, precision="32-true"), image_size=image_size)
+    constant = mean_targets(training_set[:CONSTANT_FROM], config)
+    return (
+        predict(model.eval(), evaluation_set, image_size=image_size, device=device),
+        predict_constant(constant, evaluation_set, image_size=image_size),
+    )
 
 
 def measure_elsewhere(planned: Plan, model: nn.Module, device: torch.device) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from hand_lib import cache, training
+from hand_lib.datasets.mapped import Mapped
 from hand_lib.errors import HandLibError, choose
 from hand_lib.experiments.lessons import LESSONS
 from hand_lib.experiments.profiles import (
@@ -19,6 +20,7 @@ from hand_lib.experiments.profiles import (
     PROFILES,
     STARTS,
     Profile,
+    datasets,
     get_profile,
     get_row,
     own_backbone,
@@ -26,6 +28,7 @@ from hand_lib.experiments.profiles import (
     possible_starts,
     sized,
 )
+from hand_lib.experiments.real_data import RealData
 from hand_lib.experiments.schema import run_key
 from hand_lib.experiments.sources import source_hash
 from hand_lib.experiments.starts import StartPlan, find_start, start_plan
@@ -33,6 +36,7 @@ from hand_lib.models.backbone import load_imagenet
 from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.rows import Row
 from hand_lib.models.size import NetworkSize
+from hand_lib.samples import Samples
 from hand_lib.synthetic import DATA_VERSION
 from hand_lib.training import TrainingConfig
 
@@ -53,6 +57,7 @@ class Plan:
         network: the profile's, or with another backbone.
         config: the training's.
         start: where the backbone's weights come from, one of ``STARTS``.
+        real: a public data set in the place of the profile's rendered hands.
     """
 
     row: Row
@@ -60,6 +65,7 @@ class Plan:
     network: NetworkSize
     config: TrainingConfig
     start: str = "random"
+    real: RealData | None = None
 
     @property
     def name(self) -> str:
@@ -68,7 +74,13 @@ class Plan:
 
     @property
     def title(self) -> str:
-        return f"{self.name.rpartition('-s')[0]}, profile {self.profile.name}, seed {self.config.seed}"
+        on = "" if self.real is None else f" on {self.real.name}"
+        return f"{self.name.rpartition('-s')[0]}{on}, profile {self.profile.name}, seed {self.config.seed}"
+
+    @property
+    def data(self) -> tuple[Samples | Mapped, Samples | Mapped]:
+        """What the run is trained on and measured on: treat it as read-only."""
+        return datasets(self.profile) if self.real is None else self.real.sets
 
     @property
     def backbone(self) -> str:
@@ -127,7 +139,9 @@ class Plan:
                 "evaluation_count": profile.evaluation_count,
                 "render_size": profile.render_size,
                 "scene": asdict(profile.scene),
-            },
+            }
+            if self.real is None
+            else self.real.decides,
         }
         if self.row.recipe.depth_weight != 1:
             decides["depth_weight"] = self.row.recipe.depth_weight
@@ -145,7 +159,8 @@ class Plan:
 
     @property
     def folder(self) -> Path:
-        return cache.cache_dir() / "runs" / self.profile.name / f"{self.name}-{self.key[:12]}"
+        group = self.profile.name if self.real is None else f"{self.real.name}-{self.profile.name}"
+        return cache.cache_dir() / "runs" / group / f"{self.name}-{self.key[:12]}"
 
     def build(self) -> nn.Module:
         """The row's network with the seed's random weights, on the CPU."""
@@ -195,6 +210,7 @@ def plan(
     device: str | None = None,
     backbone: str | None = None,
     start: str | None = None,
+    real: RealData | None = None,
 ) -> Plan:
     """What :func:`~hand_lib.experiments.runs.run` would do with these arguments; trains nothing.
 
@@ -222,4 +238,4 @@ def plan(
             start = instead
     if start in LESSONS:
         start_plan(profile, network)  # which not every profile has
-    return Plan(row=row, profile=profile, network=network, config=config, start=start)
+    return Plan(row=row, profile=profile, network=network, config=config, start=start, real=real)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -16,7 +17,9 @@ from hand_lib.experiments.lessons import LESSONS
 from hand_lib.experiments.planning import Plan, run_name
 from hand_lib.experiments.profiles import BACKBONES, PROFILES, Profile, get_profile, get_row, own_backbone, own_start
 from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
-from hand_lib.experiments.schema import RECORD_FORMAT, Record, RecordedRun, RunRecord, seal, validate
+from hand_lib.experiments.real_data import DATA_SET_VERSION
+from hand_lib.experiments.real_records import kind_of, recorded_kind_of
+from hand_lib.experiments.schema import RECORD_FORMAT, Record, RunRecord, seal, validate
 from hand_lib.experiments.starts import find_shipped
 from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.counting import count as count_model
@@ -24,9 +27,9 @@ from hand_lib.models.groups.joint_aware_rows import JOINT_AWARE_ROWS
 from hand_lib.models.groups.rows import GROUP_ROWS
 from hand_lib.models.rows import ROWS
 from hand_lib.models.variants import VARIANTS
-from hand_lib.synthetic import DATA_VERSION
 
-NOT_OF_RUNS = "benchmarks"  # a folder in results/ with records of another kind
+REAL = "real"  # the folder in results/ of runs on public data sets, which stand in no table of rendered hands
+NOT_OF_RUNS = ("benchmarks", REAL)  # folders in results/ with records of another kind
 
 
 def make_record(
@@ -48,7 +51,9 @@ def make_record(
         checkpoint_sha256: of the weights' file.
     """
     counts = count_model(planned.build(), planned.network.image_size)
+    data = planned.decides["data"]
     return {
+        **({} if planned.real is None else {"dataset": planned.real.name}),
         "format": RECORD_FORMAT,
         "row": planned.row.name,
         "title": planned.row.title,
@@ -63,10 +68,10 @@ def make_record(
         "device": device_name(device),
         "processes": processes,
         "libraries": library_versions(),
-        "data_version": DATA_VERSION,
+        "data_version": data["version"],
         "split": "evaluation",
-        "evaluation_images": planned.profile.evaluation_count,
-        "training_images": planned.profile.training_count,
+        "evaluation_images": data["evaluation_count"],
+        "training_images": data["training_count"],
         "steps": done.step,
         "images_seen": done.step * planned.config.batch_size,
         "seconds": round(done.seconds, 2),
@@ -95,9 +100,21 @@ def check_recordable() -> str:
 
 
 def record_path(record: dict[str, Any], folder: Path | None = None) -> Path:
-    """Where a record is kept: ``results/<profile>/<row>[-backbone][-start]-s<seed>.json``."""
+    """Where a record is kept: ``results/<profile>/<row>[-backbone][-start]-s<seed>.json``.
+
+    Of a run on a public data set ``results/real/<data set>-<profile>/…``.
+    """
     name = run_name(record["row"], record["profile"], record["backbone"], record["start"], record["seed"])
-    return (folder or cache.results_dir()) / record["profile"] / f"{name}.json"
+    if "dataset" in record:
+        folder = (folder or real_results()) / f"{record['dataset']}-{record['profile']}"
+    else:
+        folder = (folder or cache.results_dir()) / record["profile"]
+    return folder / f"{name}.json"
+
+
+def real_results() -> Path:
+    """Where runs on public data sets are recorded."""
+    return cache.results_dir() / REAL
 
 
 def write_record(record: dict[str, Any], folder: Path | None = None, *, commit: str | None = None) -> Path:
@@ -115,9 +132,9 @@ def write_record(record: dict[str, Any], folder: Path | None = None, *, commit: 
         HandLibError: what is given is no record of a run; the package has uncommitted changes; the file cannot be
             written.
     """
-    path = record_path(validate(record, RunRecord), folder)
+    path = record_path(validate(record, kind_of(record)), folder)
     if not _is_recorded(record, path):
-        cache.write_json(path, recorded(record, RecordedRun, commit or check_recordable()))
+        cache.write_json(path, recorded(record, recorded_kind_of(record), commit or check_recordable()))
     return path
 
 
@@ -142,13 +159,13 @@ def read_run(path: Path) -> dict[str, Any]:
         HandLibError: no such file; no record; a field that is wrong; one that was changed. One line that names the
             file, the field and the value.
     """
-    return _read(path, RunRecord)
+    return _read(path, kind_of)
 
 
-def _read(path: Path, model: type[RunRecord]) -> dict[str, Any]:
+def _read(path: Path, kind: Callable[[object], type[RunRecord]]) -> dict[str, Any]:
     content = cache.read_json(path)
     try:
-        return validate(content, model)
+        return validate(content, kind(content))
     except HandLibError as error:
         raise HandLibError(f"cannot use {path}: {error}") from error
 
@@ -159,7 +176,7 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         HandLibError: as :func:`read_run`; or it lies where another run's record belongs.
     """
-    record = _read(path, RecordedRun)
+    record = _read(path, recorded_kind_of)
     wanted = record_path(record, path.parent.parent)
     if wanted != path:
         raise HandLibError(f"cannot use {path}: it is the record of another run, whose place is {wanted}")
@@ -171,7 +188,7 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
 
     Args:
         profile, row: only these; None for all.
-        folder: instead of :func:`hand_lib.cache.results_dir`.
+        folder: instead of :func:`hand_lib.cache.results_dir`; :func:`real_results` for runs on public data sets.
 
     Raises:
         HandLibError: a record cannot be read, see :func:`read_record`; an unknown profile or row.
@@ -181,7 +198,7 @@ def records(profile: str | None = None, row: str | None = None, folder: Path | N
     if row is not None:
         get_row(row)
     paths = _record_files(folder or cache.results_dir())
-    found = [read_record(path) for path in paths if profile in (None, path.parent.name)]
+    found = [read_record(path) for path in paths if profile in (None, path.parent.name.rpartition("-")[2])]
     found = [record for record in found if row in (None, record["row"])]
     order = {name: i for i, name in enumerate(rows_and_variants())}
     profiles = {name: i for i, name in enumerate(PROFILES)}
@@ -202,7 +219,7 @@ def _record_files(folder: Path) -> list[Path]:
     """All JSON files one folder deep; none where there is no such folder."""
     with cache.readable_errors(folder, "read"):
         try:
-            inside = sorted(path for path in folder.iterdir() if path.is_dir() and path.name != NOT_OF_RUNS)
+            inside = sorted(path for path in folder.iterdir() if path.is_dir() and path.name not in NOT_OF_RUNS)
         except FileNotFoundError:
             return []
     found = []
@@ -266,4 +283,7 @@ def today(record: dict[str, Any]) -> dict[str, Any] | None:
     # record alone knows: another machine's differ in their last bits.
     shipped = None if planned.pretraining is None else find_shipped(planned.pretraining)
     weights = record["decides"].get("weights") if shipped is None else shipped.record["weights_digest"]
-    return planned.decides_from(weights)
+    decides = planned.decides_from(weights)
+    if "dataset" in record:  # which hands these were, the record alone knows
+        decides["data"] = {**record["decides"]["data"], "version": DATA_SET_VERSION}
+    return decides

@@ -23,7 +23,8 @@ from hand_lib.experiments.kept import Run, keep, keep_weights, read_kept, remove
 from hand_lib.experiments.measuring import measured
 from hand_lib.experiments.planning import Plan, plan
 from hand_lib.experiments.pretraining import pretrain
-from hand_lib.experiments.profiles import Profile, datasets, elsewhere
+from hand_lib.experiments.profiles import Profile, elsewhere
+from hand_lib.experiments.real_data import RealData
 from hand_lib.experiments.recording import make_record
 from hand_lib.experiments.sources import evaluation_hash
 from hand_lib.models.rows import Row
@@ -41,6 +42,7 @@ def run(
     progress: bool = True,
     backbone: str | None = None,
     start: str | None = None,
+    real: RealData | None = None,
     deadline: float | None = None,
     wait: bool = True,
 ) -> Run:
@@ -56,6 +58,7 @@ def run(
         backbone: "resnet18" to "resnet152" instead of the profile's own.
         start: "random", "parts" or "imagenet" instead of the profile's own. A backbone that names parts is trained
             first, where neither the package nor the cache has it.
+        real: a public data set in the place of the profile's rendered hands.
         deadline: ``time.monotonic()`` after which to stop with a checkpoint.
         wait: wait for another process that is training the same run. Those that ``torchrun`` has started always wait:
             they train one run together and must not part ways.
@@ -66,7 +69,7 @@ def run(
         Unfinished: the deadline came first.
         Stopped: Ctrl-C or another signal, after the checkpoint was saved; the same call goes on from there.
     """
-    which = {"profile": profile, "seed": seed, "device": device, "backbone": backbone, "start": start}
+    which = {"profile": profile, "seed": seed, "device": device, "backbone": backbone, "start": start, "real": real}
     planned = plan(row, **which)
     if planned.lacks_start:
         if progress:
@@ -86,7 +89,7 @@ def run(
 
 
 def _run_alone(planned: Plan, device: str | None, deadline: float | None, *, progress: bool) -> Run:
-    _render(planned.profile)  # first: the estimate is of the training
+    _have_data(planned)  # first: the estimate is of the training
     if progress:
         print(f"{planned.title}: {expected_time([planned], device)}", file=sys.stderr, flush=True)
     fabric = training.make_fabric(training.choose_device(device), planned.config.precision)
@@ -100,17 +103,18 @@ def _run_together(planned: Plan, device: str | None, deadline: float | None, *, 
     found = _find_and_tidy(planned) if first else None
     if not fabric.broadcast(found is not None):
         if first:
-            _render(planned.profile)  # by one, read by all
+            _have_data(planned)  # by one, read by all
         fabric.barrier()
         found = _make(planned, fabric, deadline, progress=progress)
     fabric.barrier()
     return found or read_kept(planned)
 
 
-def _render(profile: Profile) -> None:
-    """Have all hands that a run of this profile is trained and measured on."""
-    datasets(profile)
-    elsewhere(profile)
+def _have_data(planned: Plan) -> None:
+    """Have all hands that a run is trained and measured on: rendered, or read once."""
+    _ = planned.data
+    if planned.real is None:
+        elsewhere(planned.profile)
 
 
 def _make(planned: Plan, fabric: Fabric, deadline: float | None, *, progress: bool) -> Run | None:

@@ -145,7 +145,7 @@ class Metrics(Strict):
     @model_validator(mode="after")
     def _agree(self) -> Metrics:
         mean = math.fsum(self.epe_per_joint) / NUM_JOINTS
-        _same("epe_mean", self.epe_mean, mean, "the mean of epe_per_joint")
+        same("epe_mean", self.epe_mean, mean, "the mean of epe_per_joint")
         # The curve of correct keypoints rises from below 1 − e/T to 1, and the trapezium rule over 100 thresholds is
         # off by half a step at most.
         half_a_step = 1 / 198
@@ -267,18 +267,18 @@ class RunRecord(Record):
     def _agree(self) -> RunRecord:
         decides, training, data = self.decides, self.decides.training, self.decides.data
         for name in ("row", "profile", "start"):
-            _same(name, getattr(self, name), getattr(decides, name), f"decides.{name}")
-        _same("seed", self.seed, training.seed, "decides.training.seed")
-        _same("steps", self.steps, training.steps, "decides.training.steps")
-        _same("images_seen", self.images_seen, training.steps * training.batch_size, "steps times batch size")
+            same(name, getattr(self, name), getattr(decides, name), f"decides.{name}")
+        same("seed", self.seed, training.seed, "decides.training.seed")
+        same("steps", self.steps, training.steps, "decides.training.steps")
+        same("images_seen", self.images_seen, training.steps * training.batch_size, "steps times batch size")
         if self.backbone != "hourglass":
-            _same("backbone", self.backbone, f"resnet{decides.network.depth}", "the depth in decides.network")
-        _same("data_version", self.data_version, data.version, "decides.data.version")
-        _same("training_images", self.training_images, data.training_count, "decides.data.training_count")
-        _same("evaluation_images", self.evaluation_images, data.evaluation_count, "decides.data.evaluation_count")
+            same("backbone", self.backbone, f"resnet{decides.network.depth}", "the depth in decides.network")
+        same("data_version", self.data_version, data.version, "decides.data.version")
+        same("training_images", self.training_images, data.training_count, "decides.data.training_count")
+        same("evaluation_images", self.evaluation_images, data.evaluation_count, "decides.data.evaluation_count")
         in_order(self.curve, steps=self.steps, seconds=self.seconds + 0.01)  # which are rounded to hundredths
-        _same("curve's first step", self.curve[0].step, 0, "a training's first")
-        _same("curve's last step", self.curve[-1].step, self.steps, "steps")
+        same("curve's first step", self.curve[0].step, 0, "a training's first")
+        same("curve's last step", self.curve[-1].step, self.steps, "steps")
         if any(point.epe is None for point in self.curve):
             raise ValueError("curve has a validation without epe")
         for part, whole in (("head_params", "params"), ("head_macs", "macs")):
@@ -342,7 +342,8 @@ def validate(content: object, model: type[Record]) -> dict[str, Any]:
     return content
 
 
-def _same(name: str, here: object, there: object, where: str) -> None:
+def same(name: str, here: object, there: object, where: str) -> None:
+    """Raise ValueError where a field is not what another place says."""
     near = isinstance(here, float) and math.isclose(here, there, rel_tol=1e-9, abs_tol=1e-9)
     if here != there and not near:
         raise ValueError(f"{name} is {here!r}, but {where} is {there!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,11 +12,13 @@ import torch
 from pydantic import AfterValidator
 from torch import Tensor, nn
 
-from hand_lib import cache, training
+from hand_lib import cache, protocols, training
 from hand_lib.errors import HandLibError
-from hand_lib.experiments.measuring import constant_prediction, measure
+from hand_lib.evaluation import Predictions
+from hand_lib.experiments.measuring import constant_prediction, measure, measure_real
 from hand_lib.experiments.planning import Plan
 from hand_lib.experiments.profiles import get_profile, get_row
+from hand_lib.experiments.real_data import RealData
 from hand_lib.experiments.schema import Network, possible_network
 from hand_lib.models.size import NetworkSize
 from hand_lib.strict import Hash, Name, Seed, Strict, check
@@ -45,17 +48,20 @@ def about(planned: Plan) -> dict[str, str]:
     }
 
 
-def evaluate_checkpoint(path: Path, *, profile: str | None = None, device: str | None = None) -> dict[str, Any]:
+def evaluate_checkpoint(
+    path: Path, *, profile: str | None = None, device: str | None = None, real: RealData | None = None
+) -> dict[str, Any]:
     """Measure a weights file or a training checkpoint that this package wrote.
 
     Args:
         path: ``model.safetensors`` or ``checkpoint.safetensors``.
         profile: whose evaluation set to use; None takes the one it was trained in.
         device: where to compute.
+        real: a public data set to measure on, in the place of the profile's rendered hands.
 
     Returns:
         ``row``, ``profile``, ``seed``, ``backbone``, ``step`` (None for finished weights), ``metrics``,
-        ``constant_prediction``.
+        ``constant_prediction``; of a public data set ``dataset`` and ``scores`` besides, by its own rules.
 
     Raises:
         HandLibError: no such file; damaged; a file that tells of no row of this package; weights that do not fit.
@@ -73,7 +79,10 @@ def evaluate_checkpoint(path: Path, *, profile: str | None = None, device: str |
     cache.expect_tensors(path, tensors, fits)
     where = training.choose_device(device)
     model = _loaded(path, row.build(network), tensors).to(where, memory_format=torch.channels_last)
-    result = measure(profile_, model, image_size=network.image_size, device=where)
+    if real is None:
+        result, constant = measure(profile_, model, image_size=network.image_size, device=where), None
+    else:
+        result, constant = measure_real(real, profile_, model, network.image_size, where)
     return {
         "row": row.name,
         "profile": profile_.name,
@@ -81,8 +90,26 @@ def evaluate_checkpoint(path: Path, *, profile: str | None = None, device: str |
         "backbone": row.backbone or f"resnet{network.depth}",
         "step": step,
         "metrics": result.metrics,
-        "constant_prediction": constant_prediction(profile_),
+        "constant_prediction": constant_prediction(profile_) if constant is None else constant.metrics,
+        **({} if real is None else {"dataset": real.name, "scores": scores(real.name, result)}),
     }
+
+
+def scores(dataset: str, said: Predictions) -> list[dict[str, Any]]:
+    """Predictions by a public data set's own rules, see :mod:`hand_lib.protocols`; plain JSON."""
+    rules: dict[str, Callable[[], tuple[protocols.Score, ...]]] = {
+        "rhd": lambda: protocols.rhd_scores(said.xyz, said.true_xyz, said.visible),
+        "stb": lambda: protocols.stb_scores(said.xyz, said.true_xyz),
+        "freihand": lambda: protocols.freihand_scores(said.xyz, said.true_xyz),
+        "ho3d-v2": lambda: protocols.ho3d_scores(said.xyz, said.true_xyz),
+        "ho3d-v3": lambda: protocols.ho3d_scores(said.xyz, said.true_xyz),
+    }
+    return [asdict(score) for score in rules[dataset]()]
+
+
+def profile_of(path: Path) -> str:
+    """The profile that a file of weights was trained in. Raises HandLibError as :func:`evaluate_checkpoint`."""
+    return _read_about(path, cache.read_tensors(path)[1]).profile
 
 
 def _read_about(path: Path, metadata: dict[str, str]) -> About:

@@ -154,6 +154,15 @@ def convert(
         return _say_what_it_is(conversion, spans)
 
 
+def find_converted(conversion: Conversion) -> Manifest | None:
+    """What is converted already, with or without hands that were left out; None where it is not finished.
+
+    Raises:
+        HandLibError: the manifest is damaged, or another's.
+    """
+    return _finished(conversion, skip_damaged=True)
+
+
 def open_converted(conversion: Conversion) -> Mapped:
     """The hands of a finished conversion, in their files. Every byte is read once, for its checksum.
 
@@ -254,7 +263,7 @@ def _write_converted(reader: Reader, job: _Job, span: Span, made: Callable[[int]
             parts.append(_cut(reader, index, job.how))
         except HandLibError as error:
             if not job.skip_damaged:
-                raise HandLibError(f"{error} (--skip-damaged leaves such hands out)") from error
+                raise HandLibError(f"{error} (`data convert --skip-damaged` leaves such hands out)") from error
             skipped[reader.name(index)] = str(error)[:1000]
         made(1)
     samples = Samples.concat(parts) if parts else _none(job.how.size)

@@ -22,7 +22,7 @@ from hand_lib.datasets.real.stb import STB
 from hand_lib.errors import HandLibError, choose
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Published:
     """A public data set.
 
