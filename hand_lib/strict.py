@@ -21,6 +21,7 @@ def _in_print(text: str) -> str:
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Text = Annotated[str, Field(max_length=120), AfterValidator(_in_print)]
+Line = Annotated[str, Field(max_length=1000), AfterValidator(_in_print)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SEEDS = 2**32  # seeds are 0 to one less
 Seed = Annotated[int, Field(ge=0, lt=SEEDS)]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 from damage import damage_bytes, damage_tree
-from fixtures_real import write_dexter, write_freihand, write_rhd
+from fixtures_real import STB_SEQUENCES, write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from test_mapped import equal, hands
 
 from hand_lib import cache, training
@@ -90,6 +90,21 @@ def test_converted_once_and_then_found_wherever_the_data_lie(root, tmp_path, mon
     moved = root.rename(tmp_path / "moved")
     monkeypatch.setattr(conversion, "cut", lambda *a: pytest.fail("converted again"))
     assert convert(wanted(moved), workers=0) == first
+
+
+@pytest.mark.parametrize("split", ["training", "evaluation"])
+@pytest.mark.parametrize("name", ["stb", "ho3d-v2", "ho3d-v3"])
+def test_other_data_sets_convert_with_their_own_choices(name, split, tmp_path):
+    if name == "stb":
+        write_stb(tmp_path, tuple(STB_SEQUENCES), 1)
+    else:
+        write_ho3d(tmp_path, split, int(name[-1]), 2)
+    of = wanted(tmp_path, name=name, split=split)
+    manifest = convert(of, workers=0)
+    assert manifest == read_manifest(of.folder) and set(manifest.options) == set(of.decides["options"])
+    reader = PUBLISHED[name].reader(tmp_path, split)
+    straight = Samples.concat([cut(reader.hand(index), HOW) for index in range(len(reader))])
+    assert equal(open_converted(of)[:], straight)
 
 
 def test_whatever_decides_the_cut_outs_has_its_own_folder(root, monkeypatch):

@@ -15,6 +15,10 @@ millimetres, in canonical order and OpenCV's axes, intrinsics, side, and the pic
 a field of the reader. :mod:`~hand_lib.datasets.real.checks` looks at a few hands and says in one line what is wrong
 with unit, axes, order or side.
 
+:mod:`~hand_lib.datasets.real.published` has the data sets by name, with the papers' choices;
+:mod:`~hand_lib.datasets.real.inspection` says whether one is whole, and :mod:`~hand_lib.datasets.real.conversion` cuts
+its hands out once, for trainings.
+
 The files come from elsewhere, so none is trusted: pickles are read without running them
 (:mod:`~hand_lib.datasets.real.pickles`), and what is damaged is named in one line.
 """

@@ -66,7 +66,7 @@ class Conversion:
 
     @functools.cached_property
     def decides(self) -> dict[str, object]:
-        """What decides the cut-outs, as JSON holds it. Where the data set lies does not."""
+        """What decides the cut-outs, as JSON holds it. Where the data set lies does not: hands of one name are one."""
         chosen = {field.name: getattr(self.reader, field.name) for field in fields(self.reader)}
         options = {name: _plain(value) for name, value in chosen.items() if name not in ("root", "split")}
         said = {

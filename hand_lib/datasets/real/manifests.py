@@ -7,24 +7,17 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from hand_lib import cache
 from hand_lib.errors import HandLibError
-from hand_lib.strict import Count, Hash, Name, Positive, Strict, Text, check
+from hand_lib.strict import Count, Hash, Line, Name, Positive, Strict, Text, check
 
 MANIFEST_FILE = "manifest.json"
 MANIFEST_FORMAT = 1
 
 
-def _in_print(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("has characters that cannot be printed")
-    return text
-
-
 Scalar = bool | int | float | str | None
-Line = Annotated[str, Field(max_length=1000), AfterValidator(_in_print)]
 
 
 class Skipped(Strict):
