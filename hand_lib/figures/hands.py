@@ -18,6 +18,8 @@ from hand_lib.skeleton import FINGER_COLORS, FINGERS, JOINT_COLORS, JOINTS, ROOT
 # A thin light edge keeps every finger's colour apart from whatever picture lies behind it.
 _HALO = [patheffects.withStroke(linewidth=3.2, foreground="white", alpha=0.8)]
 
+GHOST = "#888888"  # of a hand in 3D that another one is compared with
+
 # Where the eye stands, in units of the scene's cube: on the camera's side, a little from above and from the right.
 SEEN_FROM = (1.2, -0.9, -2.2)
 
@@ -246,7 +248,7 @@ def hand_traces(xyz: Tensor, *, solid: bool = True) -> list[go.Scatter3d]:
 
     Args:
         xyz: ``(21, 3)`` mm.
-        solid: thick, with round joints, in the legend; otherwise thin, dotted, and not in the legend.
+        solid: thick, with round joints, in the legend; otherwise a ghost: thin, dotted, grey, and not in the legend.
 
     Returns:
         The traces in the order of ``FINGERS``.
@@ -266,11 +268,11 @@ def hand_traces(xyz: Tensor, *, solid: bool = True) -> list[go.Scatter3d]:
                 text=[JOINTS[j] for j in chain],
                 hovertemplate="%{text}<br>x %{x} y %{y} z %{z} mm<extra></extra>",
                 line={
-                    "color": FINGER_COLORS[finger_name],
+                    "color": FINGER_COLORS[finger_name] if solid else GHOST,
                     "width": 7 if solid else 3,
                     "dash": "solid" if solid else "dot",
                 },
-                marker={"color": FINGER_COLORS[finger_name], "size": 4 if solid else 2.5},
+                marker={"color": FINGER_COLORS[finger_name] if solid else GHOST, "size": 4 if solid else 2.5},
                 showlegend=solid,
             )
         )
@@ -339,7 +341,7 @@ def cube_around(*clouds: Tensor) -> np.ndarray:
 
 def legend_line(name: str, *, solid: bool) -> go.Scatter3d:
     """A line that is nowhere but in the legend, to name a hand by how it is drawn."""
-    line = {"color": INK, "width": 7 if solid else 3, "dash": "solid" if solid else "dot"}
+    line = {"color": INK if solid else GHOST, "width": 7 if solid else 3, "dash": "solid" if solid else "dot"}
     return go.Scatter3d(x=[None], y=[None], z=[None], mode="lines", name=name, line=line)
 
 
