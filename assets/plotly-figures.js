@@ -10,9 +10,22 @@ const onDark = (value) => {
 
 const inInk = (figure) => (document.documentElement.dataset.theme === "dark" ? onDark(figure) : figure);
 
+// On a phone a scene is seen from further away, and a legend of several lines has room under the title.
+const fitted = (layout, width) => {
+  if (width > 520) return layout;
+  const { margin, scene } = layout;
+  const further = { ...scene?.camera?.eye };
+  for (const axis in further) further[axis] *= 1.28;
+  return {
+    ...layout,
+    ...(scene && { scene: { ...scene, camera: { ...scene.camera, eye: further } } }),
+    ...(layout.title?.text && layout.sliders && { margin: { ...margin, t: margin.t + 36 } }),
+  };
+};
+
 const draw = (place) => {
   const figure = JSON.parse(document.querySelector(`[data-plotly-for="${place.id}"]`).textContent);
-  const layout = { ...figure.layout, autosize: true };
+  const layout = { ...fitted(figure.layout, place.clientWidth), autosize: true };
   delete layout.width; // as wide as the column, also on a phone
   const active = place.layout?.sliders?.[0]?.active; // where the reader has moved it
   const inked = inInk({ data: figure.data, layout, frames: figure.frames });

@@ -16,8 +16,6 @@ from hand_lib.figures.sliders import slider_figure
 from hand_lib.figures.style import SERIES_COLORS, SERIES_DASHES, panels, show_image
 from hand_lib.skeleton import JOINTS, ROOT, WRIST
 
-# Two hands and a legend of seven leave room around the cube: the eye may stand nearer.
-NEARER = tuple(0.9 * value for value in SEEN_FROM)
 INDEX_MCP, LITTLE_MCP = JOINTS.index("index MCP"), JOINTS.index("little MCP")
 
 
@@ -219,7 +217,7 @@ def pair_slider(
     suffix: str = "",
     start: int = 0,
     height: int = 560,
-    seen_from: Sequence[float] = NEARER,
+    seen_from: Sequence[float] = SEEN_FROM,
 ) -> go.Figure:
     """Two 3D hands that both change with the slider, such as the predicted and the true one of each picture.
 

@@ -20,8 +20,9 @@ _HALO = [patheffects.withStroke(linewidth=3.2, foreground="white", alpha=0.8)]
 
 GHOST = "#888888"  # of a hand in 3D that another one is compared with
 
-# Where the eye stands, in units of the scene's cube: on the camera's side, a little from above and from the right.
-SEEN_FROM = (1.2, -0.9, -2.2)
+# Where the eye stands, in units of the scene's cube: on the camera's side, a little from above and from the right, and so
+# near that the cube fills a wide figure. Where a figure is narrow the page steps back (assets/plotly-figures.js).
+SEEN_FROM = (0.96, -0.72, -1.76)
 
 
 def finger_chain(finger: int) -> list[int]:
@@ -269,10 +270,10 @@ def hand_traces(xyz: Tensor, *, solid: bool = True) -> list[go.Scatter3d]:
                 hovertemplate="%{text}<br>x %{x} y %{y} z %{z} mm<extra></extra>",
                 line={
                     "color": FINGER_COLORS[finger_name] if solid else GHOST,
-                    "width": 7 if solid else 3,
+                    "width": 7 if solid else 5,
                     "dash": "solid" if solid else "dot",
                 },
-                marker={"color": FINGER_COLORS[finger_name] if solid else GHOST, "size": 4 if solid else 2.5},
+                marker={"color": FINGER_COLORS[finger_name] if solid else GHOST, "size": 4 if solid else 3},
                 showlegend=solid,
             )
         )
@@ -341,7 +342,7 @@ def cube_around(*clouds: Tensor) -> np.ndarray:
 
 def legend_line(name: str, *, solid: bool) -> go.Scatter3d:
     """A line that is nowhere but in the legend, to name a hand by how it is drawn."""
-    line = {"color": INK if solid else GHOST, "width": 7 if solid else 3, "dash": "solid" if solid else "dot"}
+    line = {"color": INK if solid else GHOST, "width": 7 if solid else 5, "dash": "solid" if solid else "dot"}
     return go.Scatter3d(x=[None], y=[None], z=[None], mode="lines", name=name, line=line)
 
 
