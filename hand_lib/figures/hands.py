@@ -20,7 +20,7 @@ _HALO = [patheffects.withStroke(linewidth=3.2, foreground="white", alpha=0.8)]
 
 GHOST = "#888888"  # of a hand in 3D that another one is compared with
 
-# Where the eye stands, in units of the scene's cube: on the camera's side, a little from above and from the right, and so
+# Where the eye stands, in units of the scene's cube: on the camera's side, a little from above and from the right, so
 # near that the cube fills a wide figure. Where a figure is narrow the page steps back (assets/plotly-figures.js).
 SEEN_FROM = (0.96, -0.72, -1.76)
 
