@@ -38,8 +38,24 @@ const draw = (place) => {
   );
 };
 
+// On paper nothing moves: each figure becomes a picture of itself, one after the other, without its controls.
+const still = async (place) => {
+  const { data, layout } = JSON.parse(document.querySelector(`[data-plotly-for="${place.id}"]`).textContent);
+  const { sliders, updatemenus, ...bare } = layout;
+  const size = { width: 640, height: (layout.height ?? 450) - (sliders ? 80 : 0) };
+  const picture = new Image();
+  picture.alt = place.getAttribute("aria-label");
+  picture.src = await Plotly.toImage({ data, layout: { ...bare, ...size } }, { format: "png", scale: 2, ...size });
+  place.replaceChildren(picture);
+  place.style.minHeight = 0;
+};
+
 window.addEventListener("load", () => {
   const places = [...document.querySelectorAll(".plotly-figure")];
+  if (matchMedia("print").matches) {
+    window.stills = places.reduce((before, place) => before.then(() => still(place)), Promise.resolve());
+    return;
+  }
   places.forEach(draw);
   new MutationObserver(() => places.forEach(draw)).observe(document.documentElement, {
     attributeFilter: ["data-theme"],

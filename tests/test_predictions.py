@@ -12,10 +12,10 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from browser import chromium
 from conftest import ROOT
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from hand_lib.book.browser import chromium
 from hand_lib.book.chapters import Chapter, find_chapters
 from hand_lib.book.execution import Outcome
 from hand_lib.book.site import Folders, build, check, stage
