@@ -74,9 +74,13 @@ def difference_by_count(
             printed = PRINTED[short].mean - PRINTED["k1"].mean
             ax.plot(place + 0.25, printed, "s", color=paper, markerfacecolor="none", markersize=7)
     ax.plot([], [], "o", color=INK, alpha=0.6, label="this book, a dot a seed")
-    ax.plot([], [], "s", color=paper, markerfacecolor="none", label="paper, RHD (not comparable)")
-    ax.set_xticks(range(len(rows)), [title(row).replace(" ", "\n", 1) for row in rows], fontsize=8)
-    ax.set(ylabel="EPE minus one group's, mm")
+    ax.plot([], [], "s", color=paper, markerfacecolor="none", label="paper (not comparable)")
+    names = [
+        str(TABLE_3_OF_GROUPS[short]) if short in TABLE_3_OF_GROUPS else title(f"groups-{short}")
+        for short in BESIDE_ONE
+    ]
+    ax.set_xticks(range(len(rows)), names)
+    ax.set(xlabel="learnt groups", ylabel="EPE minus one group's, mm")
     ax.grid(axis="x", visible=False)
     figure.legend(loc="outside upper center", ncols=3, fontsize=8)
     return figure
