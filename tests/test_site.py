@@ -160,6 +160,31 @@ def test_sliders_move_figures_without_a_kernel(browser, address: str, name: str)
         assert visit.complaints == []
 
 
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_predictions_are_asked_and_read_back(browser, address: str, name: str) -> None:
+    """Each item of the list is a form, and is read back below; see test_predictions for what becomes of an answer."""
+    with Visit(browser, address, width=WIDTHS["desktop"]) as visit:
+        page = visit.open(f"{name}.html")
+        asked = page.locator("p:has(> strong:text-is('Your prediction.')) ~ ol").first.locator("> li")
+        assert asked.count() == page.locator("li.prediction").count() >= 2
+        assert page.locator(".prediction-said").count() >= asked.count()
+        for number, item in enumerate(asked.all(), 1):
+            field = item.locator("input").first
+            field.fill("12") if field.get_attribute("type") == "text" else field.check()
+            said = page.locator(f"p:has(> strong:text-is('Prediction {number}.')) > .prediction-said")
+            assert said.first.inner_text().startswith("You said: ")
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_open_code_fits_into_its_column(browser, address: str, name: str) -> None:
+    with Visit(browser, address, width=WIDTHS["desktop"]) as visit:
+        page = visit.open(f"{name}.html")
+        blocks = "(all) => all.filter((e) => e.checkVisibility()).map((e) => e.scrollWidth - e.clientWidth)"
+        over = page.locator(".cell_input pre").evaluate_all(blocks)
+        assert over and max(over) <= 1
+
+
 def plot_area(page, figure) -> bytes:
     """A picture of a figure's plotting area alone, without its slider and its buttons."""
     size = figure.evaluate("(e) => e._fullLayout._size")
