@@ -163,7 +163,7 @@ def errors_beside_printed(short: str, metrics: Sequence[Mapping[str, Any]]) -> t
 
     Args:
         short: the row's name without its backbone, such as ``k3-fused``.
-        metrics: of its runs or records, one a seed; of none there are dashes.
+        metrics: of its runs or records, one per seed; of none there are dashes.
     """
     paper: GroupFigures = PRINTED[short]
     return (

@@ -25,7 +25,7 @@ def groups_table_3(recorded: Iterable[Mapping[str, Any]], *, note: str = "") -> 
     """The groups paper's Table 3 whole: this book's errors on a ResNet, and what the paper prints of its hourglass.
 
     Args:
-        recorded: records of one profile, one a row and seed; a row that has none has dashes.
+        recorded: records of one profile, one per row and seed; a row that has none has dashes.
         note: under the table.
     """
     by_row = _by_row(recorded)
@@ -43,10 +43,10 @@ def groups_table_3(recorded: Iterable[Mapping[str, Any]], *, note: str = "") -> 
 def difference_by_count(
     recorded: Iterable[Mapping[str, Any]], spread: SeedSpread, *, width: float = 6.4
 ) -> Figure | None:
-    """What each number of groups changes against one group: a dot a seed, their mean, and what the paper prints.
+    """What each number of groups changes against one group: a dot per seed, their mean, and what the paper prints.
 
     Args:
-        recorded: records of one profile, one a row and seed.
+        recorded: records of one profile, one per row and seed.
         spread: between seeds; a band says how far two trainings of one row lie apart.
         width: in inches.
 
@@ -73,7 +73,7 @@ def difference_by_count(
         if short in PRINTED:
             printed = PRINTED[short].mean - PRINTED["k1"].mean
             ax.plot(place + 0.25, printed, "s", color=paper, markerfacecolor="none", markersize=7)
-    ax.plot([], [], "o", color=INK, alpha=0.6, label="this book, a dot a seed")
+    ax.plot([], [], "o", color=INK, alpha=0.6, label="this book, a dot per seed")
     ax.plot([], [], "s", color=paper, markerfacecolor="none", label="paper (not comparable)")
     names = [
         str(TABLE_3_OF_GROUPS[short]) if short in TABLE_3_OF_GROUPS else title(f"groups-{short}")
