@@ -227,6 +227,13 @@ def test_pictures_and_figures_are_described(executed_book: list[Outcome], chapte
     assert missing == []
 
 
+@each_chapter
+def test_live_controls_are_for_the_notebook_alone(chapter: Chapter) -> None:
+    """On a page a control without a kernel is dead; its cell is left out there."""
+    cells = [cell for cell in code_cells(nbformat.read(chapter.path, 4)) if "widgets.explore" in cell.source]
+    assert cells and all(cell.metadata.get("tags") == ["remove-cell"] for cell in cells)
+
+
 @pytest.mark.slow
 @each_chapter
 def test_has_something_to_move_in_both_forms(executed_book: list[Outcome], chapter: Chapter) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import ROOT
 
@@ -103,6 +104,26 @@ class Visit:
 # What is asked of a page inside the browser; see the file.
 CHECKS = (ROOT / "tests" / "page_checks.js").read_text(encoding="utf-8").partition("\n")[2].strip()
 WAITING, FAULTS, FAINT = (f"() => {CHECKS.strip()}.{name}()" for name in ("waiting", "faults", "faint"))
+
+
+# Text inside plotly's drawings is in the alternative text, and contrast of code is looked at by `faint`.
+AXE_LEAVES = {"exclude": [[".plotly-figure svg"], [".highlight"]]}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(browser, address: str, name: str) -> None:
+    """axe-core's rules for readers with assistive technology; the dark theme differs in its colours alone."""
+    with Visit(browser, address, width=WIDTHS["desktop"]) as visit:
+        page = visit.open(f"{name}.html")
+        found = []
+        for scheme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
+            answer = Axe().run(page, AXE_LEAVES, {"resultTypes": ["violations"], **options}).response
+            for fault in answer["violations"]:
+                places = [node["html"][:120] for node in fault["nodes"][:3]]
+                found.append(f"{scheme}: {fault['id']}: {fault['help']}: {places}")
+        assert found == []
 
 
 @pytest.mark.parametrize("device", WIDTHS)
@@ -297,3 +318,8 @@ def test_a_site_that_is_not_there_is_not_printed(tmp_path: Path) -> None:
     with pytest.raises(HandLibError, match="build the site first"):
         print_site(tmp_path, ["book/intro"], tmp_path / "book.pdf")
     assert not (tmp_path / "book.pdf").exists()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_no_page_has_a_control_that_needs_a_kernel(built_site: Path, name: str) -> None:
+    assert "widget-view" not in (built_site / f"{name}.html").read_text(encoding="utf-8")
