@@ -1,4 +1,4 @@
-"""Error against cost: the front is what nobody beats, names stand apart and in order, one kind of cost has one scale."""
+"""Error against cost: the front is what nobody beats, names stand apart and in order, like costs share one scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every method beside every other: sizes are the networks', the steps' numbers the papers', the outcomes the records'."""
+"""Every method beside every other: sizes are the networks', steps the papers', and outcomes what the records say."""
 
 from __future__ import annotations
 
