@@ -128,10 +128,10 @@ def _draw(ax: Axes, marks: Sequence[Mark], looks: Mapping[str, tuple[str, str]])
 def _draw_noise(ax: Axes, noise: float) -> None:
     """A bar of this height at the left, where no method is so cheap."""
     low, high = ax.get_ylim()
-    x, middle = 0.06, (low + high) / 2
+    x, middle = 0.04, (low + high) / 2
     across = ax.get_yaxis_transform()
     ax.errorbar([x], [middle], yerr=[noise / 2], color=INK, linewidth=1.2, capsize=3, transform=across, zorder=3)
-    ax.text(x + 0.04, middle, "A/A", transform=across, verticalalignment="center", fontsize=8)
+    ax.text(x + 0.03, middle, "A/A", transform=across, verticalalignment="center", fontsize=7.5)
 
 
 def _name(ax: Axes, beside: Axes, marks: Sequence[Mark], *, gap: float) -> None:
