@@ -27,6 +27,7 @@ from hand_lib.book.site import Folders, build, check, stage
 from hand_lib.book.sphinx_extension import drop_repeated_scripts
 from hand_lib.book.vendor import vendor_assets
 from hand_lib.errors import HandLibError
+from hand_lib.figures.dark import DARK
 
 ADDRESS = "https://github.com/someone/joints"
 
@@ -375,7 +376,7 @@ def test_renderer_takes_plotly_alone_and_asks_for_a_description() -> None:
     warnings, scripts = [], {}
     renderer = SimpleNamespace(
         logger=SimpleNamespace(warning=lambda message, **_: warnings.append(message)),
-        add_js_file=lambda key, uri, kwargs: scripts.update({key: uri}),
+        add_js_file=lambda key, uri, kwargs: scripts.update({key: uri or kwargs["body"]}),
     )
 
     def data(kind: str, content: object) -> SimpleNamespace:
@@ -386,6 +387,8 @@ def test_renderer_takes_plotly_alone_and_asks_for_a_description() -> None:
     assert (warnings, scripts) == ([], {})
     (node,) = PlotlyRenderer.handle_mime(renderer, data(MIME_TYPE, {"data": [], "layout": {}}), False)
     assert "plotly-3-0" in node.astext()
+    inks = scripts.pop("dark-inks").removeprefix("window.darkInks = ").removesuffix(";")
+    assert json.loads(inks) == dict(DARK)
     assert len(warnings) == 1 and set(scripts.values()) == {"vendor/plotly/plotly.min.js", "plotly-figures.js"}
     PlotlyRenderer.handle_mime(renderer, data(MIME_TYPE, json.dumps({"layout": {"title": "A hand"}})), False)
     assert len(warnings) == 1

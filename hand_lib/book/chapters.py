@@ -27,9 +27,13 @@ import sys
 REPOSITORY = ""
 if importlib.util.find_spec("hand_lib") is None:
     if not REPOSITORY:
-        raise ImportError("hand_lib is missing: run this notebook from `make lab`, or `pip install -e .` the checkout")
+        raise ImportError(
+            "hand_lib is missing: run this notebook from `make lab`, or `pip install -e .` the checkout"
+        )
     package = f"joint-by-joint[notebooks] @ git+{REPOSITORY}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)"""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", package], check=True
+    )"""
 
 _LARGEST = 64 * 2**20  # bytes; an executed chapter has up to ten million
 
