@@ -1,4 +1,4 @@
-"""Error against cost as one picture: a mark a method, its name beside it, and the front that no other method beats."""
+"""Error against cost as one picture: one mark per method, its name beside it, and the front that no other method beats."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hand_lib.figures.style import GRID, INK, SERIES_COLORS, panels
 # A family has a shape and a colour of its own; a mark is full where it lies on the front.
 LOOKS: tuple[tuple[str, str], ...] = tuple(zip("os^DvP", SERIES_COLORS, strict=True))
 WIDTH = 3.75  # inches: 360 px on a phone
-LINE = 0.155  # inches a name
+LINE = 0.155  # inches per name
 NAMES = 1.35  # inches for the names
 LEAST = 1.5  # inches, of a panel
 
@@ -144,7 +144,7 @@ def _name(ax: Axes, beside: Axes, marks: Sequence[Mark], *, gap: float) -> None:
     places = spread_out([(mark.error - low) / (high - low) for mark in ordered], gap=gap)
     for mark, place in zip(ordered, places, strict=True):
         y = low + place * (high - low)
-        look: dict[str, Any] = {"color": "#9a9a9a", "linewidth": 0.5, "zorder": 1, "clip_on": False}
+        look: dict[str, Any] = {"color": "#888888", "linewidth": 0.5, "zorder": 1, "clip_on": False}
         ax.plot((mark.cost, right), (mark.error, mark.error), **look)
         beside.plot((0, 0.1, 0.13), (mark.error, y, y), **look)
         beside.text(0.15, y, mark.name, verticalalignment="center", fontsize=7.6)

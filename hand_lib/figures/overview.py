@@ -26,7 +26,7 @@ from hand_lib.models.size import NetworkSize
 # --- The methods -----------------------------------------------------------------------------------------------------
 
 REGRESSION, STAGES, DETECTION = "regression", "in stages", "detection"
-BRANCHES, DECODERS = "a branch a group", "a decoder a group"
+BRANCHES, DECODERS = "a branch per group", "a decoder per group"
 
 HOURGLASS = "On the hourglass, from another start"
 METHODS: Mapping[str, tuple[str, ...]] = {
@@ -209,6 +209,6 @@ def tally(steps: Mapping[str, Sequence[tuple[Rung, float, str]]]) -> str:
         return f"Of the papers' {total} steps none is recorded."
     return (
         f"Of the papers' {total} steps {recorded} are recorded here with a common seed. Of these {became[HOLDS]} "
-        f"hold, {became[TURNED]} go the other way round, {became[EQUAL]} change nothing that counts, and "
+        f"hold ({became[HOLDS] / recorded:.0%}), {became[TURNED]} go the other way round, {became[EQUAL]} change nothing that counts, and "
         f"{became[OPEN]} are not resolved."
     )
