@@ -1,4 +1,4 @@
-"""Error against cost as one picture: one mark per method, its name beside it, and the front that no other method beats."""
+"""Error against cost: one mark per method, its name beside it, and the front that no other method beats."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ def tally(steps: Mapping[str, Sequence[tuple[Rung, float, str]]]) -> str:
     if not recorded:
         return f"Of the papers' {total} steps none is recorded."
     return (
-        f"Of the papers' {total} steps {recorded} are recorded here with a common seed. Of these {became[HOLDS]} "
-        f"hold ({became[HOLDS] / recorded:.0%}), {became[TURNED]} go the other way round, {became[EQUAL]} change nothing that counts, and "
-        f"{became[OPEN]} are not resolved."
+        f"Of the papers' {total} steps {recorded} are recorded here with a common seed. Of these {became[HOLDS]} hold "
+        f"({became[HOLDS] / recorded:.0%}), {became[TURNED]} go the other way round, {became[EQUAL]} change nothing "
+        f"that counts, and {became[OPEN]} are not resolved."
     )
