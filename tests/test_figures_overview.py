@@ -41,7 +41,17 @@ def test_every_row_of_both_papers_is_a_method_once():
 def test_families_are_what_the_rows_are_made_of():
     found = {name: overview.family(name) for name in NAMES}
     assert len(set(found.values())) == 5
-    for name, kind in found.items():
+    # One of each composition is enough: rows of one composition have one kind of name.
+    for name in (
+        "fr",
+        "multihead",
+        "refine-h",
+        "heatmap25d-sharp",
+        "groups-k3",
+        "hourglass-k1",
+        "maps-groups-5-random",
+    ):
+        kind = found[name]
         with torch.device("meta"):
             decoder = rows_and_variants()[name].build(QUICK).decoder
         assert (type(decoder).__name__ == "GroupDecoder") == (kind == overview.BRANCHES)
