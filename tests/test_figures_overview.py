@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from made_records import made_record
@@ -131,4 +133,5 @@ def test_a_step_holds_only_where_it_is_resolved(first, second, became):
         assert says.endswith("none is recorded.")
     else:
         amounts = [int(became == kind) for kind in (overview.HOLDS, overview.TURNED, overview.EQUAL, overview.OPEN)]
-        assert [int(word) for word in says.split("Of these")[1].split() if word.isdigit()] == amounts
+        assert [int(number) for number in re.findall(r" (\d+)\b", says.split("count as")[1])] == amounts
+        assert ("(100%)" if became == overview.HOLDS else "(0%)") in says

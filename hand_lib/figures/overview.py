@@ -207,8 +207,8 @@ def tally(steps: Mapping[str, Sequence[tuple[Rung, float, str]]]) -> str:
     recorded = total - became[MISSING]
     if not recorded:
         return f"Of the papers' {total} steps none is recorded."
-    return (
-        f"Of the papers' {total} steps {recorded} are recorded here with a common seed. Of these {became[HOLDS]} hold "
-        f"({became[HOLDS] / recorded:.0%}), {became[TURNED]} go the other way round, {became[EQUAL]} change nothing "
-        f"that counts, and {became[OPEN]} are not resolved."
+    counts = ", ".join(
+        f"{kind} {became[kind]}" + (f" ({became[kind] / recorded:.0%})" if kind == HOLDS else "")
+        for kind in (HOLDS, TURNED, EQUAL, OPEN)
     )
+    return f"Of the papers' {total} steps {recorded} are recorded here with a common seed. They count as: {counts}."
