@@ -15,7 +15,7 @@ import yaml
 from hand_lib.book.chapters import Chapter, find_chapters, put_address, read_notebook, write_notebook
 from hand_lib.book.children import run
 from hand_lib.book.execution import is_current
-from hand_lib.book.front import check_rows, write_map
+from hand_lib.book.front import HEADS, check_rows, write_heads, write_map
 from hand_lib.book.settings import Settings, check_files, read_contents, read_settings
 from hand_lib.book.vendor import vendor_assets
 from hand_lib.cache import readable_errors
@@ -75,6 +75,7 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
         shutil.copy(root / "_toc.yml", folders.stage)
         results_page.write(folders.stage / "book" / "results_table.md", root / "results")
         write_map(folders.stage / "book" / "ladder_map.md", chapters)
+        write_heads(folders.stage / HEADS, chapters, root / "results")
         staged = yaml.safe_dump(settings.staged(), sort_keys=False)
         (folders.stage / "_config.yml").write_text(staged, encoding="utf-8")
         (folders.stage / "notebooks").mkdir()

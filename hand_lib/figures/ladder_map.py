@@ -118,7 +118,7 @@ def _stops(sheet: _Sheet, stops: Sequence[Stop]) -> None:
     for i, stop in enumerate(stops):
         x, y = i % across * (width + AIR), start + i // across * 36
         parts = [
-            box(x, y, width, 28, class_="card"),
+            box(x, y, width, 28, class_="rung"),
             text(x + 10, y + 18, stop.title, size=TITLE, room=width - 76, class_="title"),
             _chapter(x + width - 10, y + 18, stop),
         ]
@@ -179,8 +179,8 @@ def _key(sheet: _Sheet, column: int) -> None:
         sheet.add(
             column,
             27,
-            *_part(x, y, 96, 20, letter, f"{letter}, {name}"),
-            text(x + 106, y + 14, does, size=WORDS, room=sheet.column - 130, class_="shape"),
+            *_part(x, y, 108, 20, letter, f"{letter}, {name}"),
+            text(x + 118, y + 14, does, size=WORDS, room=sheet.column - 142, class_="shape"),
         )
 
 
@@ -200,11 +200,9 @@ def _card(x: float, y: float, width: float, rung: Rung) -> list[ET.Element]:
     g = x + 10 + left + air
     d = g + part + between + 2 * air
     middle = top + FLOW / 2
-    after = x + 10 + width_of(rung.label, TITLE) + 8
     parts = [
-        box(x, y, width, _height(rung), radius=7, class_="card"),
-        text(x + 10, y + 17, rung.label, size=TITLE, class_="label"),
-        text(after, y + 17, rung.title, size=TITLE, room=x + width - 64 - after, class_="title"),
+        box(x, y, width, _height(rung), radius=7, class_="rung"),
+        _name(x + 10, y + 17, rung, room=width - 74),
         _shape(x + 10, middle + 4, X),
         *_part(g, top, part, FLOW, "G", made.G),
         _shape(g + part + air, middle + 4, read),
@@ -218,7 +216,7 @@ def _card(x: float, y: float, width: float, rung: Rung) -> list[ET.Element]:
         low = top + FLOW + 13
         said = f"{made.stages} stages: " + ", ".join(made.shown)
         inner = d + part - g - 60
-        half = min(width_of(said, SHAPES), inner) / 2 + 5
+        half = min(1.1 * width_of(said, SHAPES), inner) / 2 + 5
         start, end, centre = d + part - 12, g + 12, (g + d + part) / 2
         parts += [
             path([(start, top + FLOW), (start, low), (centre + half, low)], class_="way"),
@@ -229,6 +227,14 @@ def _card(x: float, y: float, width: float, rung: Rung) -> list[ET.Element]:
     where = f"chapter {rung.stop.number}" if rung.stop else "no chapter yet"
     label = f"{rung.label} {rung.title}, {where}: G {made.G}, {read}; D {made.D}"
     return [link(rung.stop and rung.stop.href, parts, label=label)]
+
+
+def _name(x: float, y: float, rung: Rung, *, room: float) -> ET.Element:
+    """A rung's label in bold, and its title behind it."""
+    name = text(x, y, f"{rung.label}  {rung.title}", size=TITLE, room=room)
+    name.text = None
+    name.extend([element("tspan", rung.label, class_="label"), element("tspan", rung.title, dx=8)])
+    return name
 
 
 def _shape(x: float, y: float, shape: str) -> ET.Element:

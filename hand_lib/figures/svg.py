@@ -28,13 +28,13 @@ def text(x: float, y: float, words: str, *, size: float, room: float = math.inf,
         room: px that it must not leave, whatever font the reader has.
         attributes: of the element.
     """
-    fixed = {"textLength": room, "lengthAdjust": "spacingAndGlyphs"} if 1.15 * width_of(words, size) > room else {}
+    fixed = {"textLength": room, "lengthAdjust": "spacingAndGlyphs"} if 1.1 * width_of(words, size) > room else {}
     return element("text", words, x=x, y=y, font_size=size, **fixed, **attributes)
 
 
 def width_of(words: str, size: float) -> float:
     """How wide a text is in px, about: a sans-serif font's letters, narrow, wide and others."""
-    em = sum(0.29 if letter in "ijl.,:;'’|()ft " else 0.86 if letter in "mwMW" else 0.57 for letter in words)
+    em = sum(0.32 if letter in "ijl.,:;'’|()ft " else 0.9 if letter in "mwMW" else 0.6 for letter in words)
     return em * size
 
 
