@@ -54,6 +54,11 @@ def test_reading_time_counts_prose_and_the_code_that_is_shown() -> None:
     assert reading_minutes({"cells": [cell("markdown", "one word")]}) == 5
 
 
+def test_the_how_to_says_what_is_reckoned_with() -> None:
+    said = " ".join((ROOT / "book" / "how_to.md").read_text(encoding="utf-8").split())
+    assert f"at {WORDS_A_MINUTE} words of prose or {LINES_A_MINUTE} lines of shown code a minute" in said
+
+
 def test_reading_time_leaves_solutions_out() -> None:
     prose = cell("markdown", "word " * (10 * WORDS_A_MINUTE))
     solution = [cell("markdown", "```{solution-start} one\n```"), prose, cell("code", "y = 2\n" * 300)]

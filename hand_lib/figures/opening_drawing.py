@@ -33,7 +33,8 @@ def opening_html(data: Mapping[str, Any]) -> str:
     caption = (
         f"Four hands that the network has not seen, its answers in colour, the truth in grey. It is <code>{run['row']}"
         f"</code> of the profile <code>{run['profile']}</code>, seed {run['seed']}: off by {errors} mm here, by "
-        f"{run['epe']:.1f} mm on average over {run['evaluation_images']} held-out hands. It looks at {run['pixels']} × {run['pixels']} pixels."
+        f"{run['epe']:.1f} mm on average over {run['evaluation_images']} held-out hands. "
+        f"It looks at {run['pixels']} × {run['pixels']} pixels."
     )
     label = "A rendered hand, the feature maps that a network makes of it, and the 21 joints that it finds, in space"
     largest = reach(data["hands"])
