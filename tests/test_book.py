@@ -249,6 +249,10 @@ def test_site_with_an_address_has_all_its_buttons(root: Path) -> None:
     downloaded = nbformat.read(folders.site / "_sources" / "notebooks" / "01_good.ipynb", 4)
     assert f'REPOSITORY = "{ADDRESS}"' in downloaded.cells[1].source
 
+    # Under the title stands the chapter's head; the notebook itself has none.
+    assert page.select_one("article h1").find_next_sibling()["class"] == ["chapter-head"]
+    assert "ladder-strip" not in json.dumps(downloaded)
+
     # plotly.js is loaded where it is needed, and nowhere else; live controls are on no page.
     prose = (folders.site / "book" / "intro.html").read_text()
     assert "plotly.min.js" in str(page) and "plotly.min.js" not in prose

@@ -160,6 +160,38 @@ def test_front_page_leads_into_the_book(browser, address: str) -> None:
         assert visit.complaints == []
 
 
+@pytest.mark.parametrize("device", WIDTHS)
+def test_the_map_fits_its_window_and_leads_into_every_chapter(browser, address: str, device: str) -> None:
+    with Visit(browser, address, width=WIDTHS[device]) as visit:
+        page = visit.open(f"{PAGES[0]}.html")
+        (drawing,) = [d for d in page.locator(".ladder-map svg").all() if d.is_visible()]
+        links = drawing.locator("a").all()
+        leads_to = {urljoin(page.url, a.get_attribute("href")) for a in links}
+        assert leads_to == {urljoin(address, f"{name}.html") for name in CHAPTERS}
+        words = drawing.evaluate(
+            "(d) => [...d.querySelectorAll('text')].map((t) => [t.textContent, t.getBoundingClientRect()])"
+            ".map(([said, box]) => [said, box.left, box.right, box.height])"
+        )
+        box = drawing.bounding_box()
+        assert [w[0] for w in words if w[1] < box["x"] - 1 or w[2] > box["x"] + box["width"] + 1] == []
+        assert min(height for *_, height in words) >= 9, "legible"
+        links[0].focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(urljoin(address, f"{CHAPTERS[0]}.html"))
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_begins_with_its_head(browser, address: str, name: str) -> None:
+    with Visit(browser, address, width=WIDTHS["phone"]) as visit:
+        page = visit.open(f"{name}.html")
+        here = page.locator(".chapter-head nav a[aria-current='page']")
+        assert {urljoin(page.url, a.get_attribute("href")) for a in here.all()} == {page.url}
+        title, head = page.locator("article h1").bounding_box(), page.locator(".chapter-head").bounding_box()
+        assert 0 <= head["y"] - (title["y"] + title["height"]) < 80
+        assert page.locator(".chapter-head dd").count() == page.locator(".chapter-head dt").count() > 0
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_sliders_move_figures_without_a_kernel(browser, address: str, name: str) -> None:
     with Visit(browser, address, width=WIDTHS["desktop"]) as visit:
