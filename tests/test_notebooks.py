@@ -178,7 +178,7 @@ def test_says_what_should_be_known_before_and_what_it_trains(chapter: Chapter) -
     """For the head of its page and for the map: metadata.hand_lib, see CONTRIBUTING.md."""
     source = "\n".join(cell.source for cell in code_cells(read(chapter.path)))
     assert chapter.needs or chapter is CHAPTERS[0], "metadata.hand_lib.needs: the chapters to know before"
-    assert bool(chapter.trains) == ("experiments.run(" in source), (
+    assert bool(chapter.trains or chapter.trains_besides) == ("experiments.run(" in source), (
         "metadata.hand_lib.trains: how many runs of which row"
     )
     assert chapter.title == read(chapter.path).cells[0].source.splitlines()[0].removeprefix("# ")

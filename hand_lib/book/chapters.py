@@ -64,6 +64,7 @@ class _Own(Checked):
     needs: tuple[PositiveInt, ...] = Field(default=(), strict=False)
     rungs: tuple[str, ...] = Field(default=(), strict=False)
     trains: dict[str, PositiveInt] = Field(default={})
+    trains_besides: int = Field(default=0, ge=0)
     executed_from: str | None = None
 
 
@@ -93,6 +94,8 @@ class Chapter:
         rungs: names of the rows that it builds, for the map (``hand_lib.rungs``).
         trains: how many runs it asks for of each row or variant (``hand_lib.trains``); those that an earlier chapter
             asks for too are found.
+        trains_besides: how many networks it trains that are no row or variant of the book's
+            (``hand_lib.trains_besides``), such as groups that it has just found.
         title: its first heading.
     """
 
@@ -102,6 +105,7 @@ class Chapter:
     needs: tuple[int, ...] = ()
     rungs: tuple[str, ...] = ()
     trains: Mapping[str, int] = field(default_factory=dict, hash=False)
+    trains_besides: int = 0
     title: str = ""
 
     @property
@@ -139,7 +143,8 @@ def find_chapters(root: Path) -> list[Chapter]:
             raise HandLibError(f"{path}: {chapters[number].path.name} has the number {number:02} too")
         content = check(path, _Notebook, read_notebook(path))
         own = content.metadata.hand_lib
-        chapters[number] = Chapter(path, number, own.after, own.needs, own.rungs, own.trains, _title(content.cells))
+        title = _title(content.cells)
+        chapters[number] = Chapter(path, number, own.after, own.needs, own.rungs, own.trains, own.trains_besides, title)
     if not chapters:
         raise HandLibError(f"{root / 'notebooks'}: no chapters")
     for chapter in chapters.values():
