@@ -249,10 +249,14 @@ def test_site_with_an_address_has_all_its_buttons(root: Path) -> None:
     downloaded = nbformat.read(folders.site / "_sources" / "notebooks" / "01_good.ipynb", 4)
     assert f'REPOSITORY = "{ADDRESS}"' in downloaded.cells[1].source
 
-    # plotly.js and the manager of widgets are loaded where they are needed, and nowhere else.
+    # Under the title stands the chapter's head; the notebook itself has none.
+    assert page.select_one("article h1").find_next_sibling()["class"] == ["chapter-head"]
+    assert "ladder-strip" not in json.dumps(downloaded)
+
+    # plotly.js is loaded where it is needed, and nowhere else; live controls are on no page.
     prose = (folders.site / "book" / "intro.html").read_text()
     assert "plotly.min.js" in str(page) and "plotly.min.js" not in prose
-    assert "embed.js" not in prose
+    assert "widget" not in str(page)
     (figure,) = page.select(".plotly-figure")
     assert figure["aria-label"] == "Two points </script><script>alert(1)</script>"
 
@@ -313,7 +317,7 @@ def test_page_scripts_are_fetched_once_and_whole() -> None:
     vendor = vendor_assets(ROOT)
     stamp = (vendor / "fetched").stat().st_mtime_ns
     assert vendor_assets(ROOT) == vendor and (vendor / "fetched").stat().st_mtime_ns == stamp
-    for name in ("mathjax/tex-mml-chtml.js", "html-manager/embed.js", "plotly/plotly.min.js"):
+    for name in ("mathjax/tex-mml-chtml.js", "plotly/plotly.min.js"):
         assert (vendor / name).stat().st_size > 100_000
     assert list((vendor / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))
 

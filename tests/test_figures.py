@@ -335,7 +335,7 @@ def test_explore_draws_again_when_a_control_moves():
         angle=widgets.slider("angle", 0, 90, value=30, step=0.5, unit="°"),
         name=widgets.choice("finger", list(FINGERS)),
     )
-    angle, name, _, picture = box.children
+    angle, name, picture = box.children
     first = picture.value
     angle.value = 60
     name.value = "ring"

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import ROOT
 
@@ -105,6 +106,26 @@ CHECKS = (ROOT / "tests" / "page_checks.js").read_text(encoding="utf-8").partiti
 WAITING, FAULTS, FAINT = (f"() => {CHECKS.strip()}.{name}()" for name in ("waiting", "faults", "faint"))
 
 
+# Text inside plotly's drawings is in the alternative text, and contrast of code is looked at by `faint`.
+AXE_LEAVES = {"exclude": [[".plotly-figure svg"], [".highlight"]]}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(browser, address: str, name: str) -> None:
+    """axe-core's rules for readers with assistive technology; the dark theme differs in its colours alone."""
+    with Visit(browser, address, width=WIDTHS["desktop"]) as visit:
+        page = visit.open(f"{name}.html")
+        found = []
+        for scheme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
+            answer = Axe().run(page, AXE_LEAVES, {"resultTypes": ["violations"], **options}).response
+            for fault in answer["violations"]:
+                places = [node["html"][:120] for node in fault["nodes"][:3]]
+                found.append(f"{scheme}: {fault['id']}: {fault['help']}: {places}")
+        assert found == []
+
+
 @pytest.mark.parametrize("device", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_whole_and_readable(browser, address: str, name: str, device: str) -> None:
@@ -137,6 +158,38 @@ def test_front_page_leads_into_the_book(browser, address: str) -> None:
         visit.page.wait_for_url(urljoin(address, f"{PAGES[0]}.html"))
         assert visit.page.locator("h1").first.inner_text().startswith("Joint by Joint")
         assert visit.complaints == []
+
+
+@pytest.mark.parametrize("device", WIDTHS)
+def test_the_map_fits_its_window_and_leads_into_every_chapter(browser, address: str, device: str) -> None:
+    with Visit(browser, address, width=WIDTHS[device]) as visit:
+        page = visit.open(f"{PAGES[0]}.html")
+        (drawing,) = [d for d in page.locator(".ladder-map svg").all() if d.is_visible()]
+        links = drawing.locator("a").all()
+        leads_to = {urljoin(page.url, a.get_attribute("href")) for a in links}
+        assert leads_to == {urljoin(address, f"{name}.html") for name in CHAPTERS}
+        words = drawing.evaluate(
+            "(d) => [...d.querySelectorAll('text')].map((t) => [t.textContent, t.getBoundingClientRect()])"
+            ".map(([said, box]) => [said, box.left, box.right, box.height])"
+        )
+        box = drawing.bounding_box()
+        assert [w[0] for w in words if w[1] < box["x"] - 1 or w[2] > box["x"] + box["width"] + 1] == []
+        assert min(height for *_, height in words) >= 9, "legible"
+        links[0].focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(urljoin(address, f"{CHAPTERS[0]}.html"))
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_begins_with_its_head(browser, address: str, name: str) -> None:
+    with Visit(browser, address, width=WIDTHS["phone"]) as visit:
+        page = visit.open(f"{name}.html")
+        here = page.locator(".chapter-head nav a[aria-current='page']")
+        assert {urljoin(page.url, a.get_attribute("href")) for a in here.all()} == {page.url}
+        title, head = page.locator("article h1").bounding_box(), page.locator(".chapter-head").bounding_box()
+        assert 0 <= head["y"] - (title["y"] + title["height"]) < 80
+        assert page.locator(".chapter-head dd").count() == page.locator(".chapter-head dt").count() > 0
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
@@ -297,3 +350,8 @@ def test_a_site_that_is_not_there_is_not_printed(tmp_path: Path) -> None:
     with pytest.raises(HandLibError, match="build the site first"):
         print_site(tmp_path, ["book/intro"], tmp_path / "book.pdf")
     assert not (tmp_path / "book.pdf").exists()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_no_page_has_a_control_that_needs_a_kernel(built_site: Path, name: str) -> None:
+    assert "widget-view" not in (built_site / f"{name}.html").read_text(encoding="utf-8")
