@@ -86,6 +86,15 @@ def test_what_an_earlier_chapter_trained_takes_no_time() -> None:
     assert third == "no row of a table. It finds what chapter 1 trained"
 
 
+def test_networks_of_a_chapter_s_own_are_counted() -> None:
+    one = chapter(1, trains={"fr": 1}, trains_besides=2)
+    said = training(one, [one], [record("fr", 60.0)])
+    assert "about 60 s" in said and said.endswith("; and 2 networks of its own, whose time is said before they start")
+    assert training(chapter(1, trains_besides=1), [], []).startswith(
+        "1 network of its own, whose time is said before it "
+    )
+
+
 def test_a_row_without_a_record_is_not_given_a_time() -> None:
     one = chapter(1, trains={"fr": 1, "afr": 1})
     assert "said before it starts" in training(one, [one], [])

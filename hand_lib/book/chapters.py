@@ -28,9 +28,13 @@ import sys
 REPOSITORY = ""
 if importlib.util.find_spec("hand_lib") is None:
     if not REPOSITORY:
-        raise ImportError("hand_lib is missing: run this notebook from `make lab`, or `pip install -e .` the checkout")
+        raise ImportError(
+            "hand_lib is missing: run this notebook from `make lab`, or `pip install -e .` the checkout"
+        )
     package = f"joint-by-joint[notebooks] @ git+{REPOSITORY}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)"""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", package], check=True
+    )"""
 
 _LARGEST = 64 * 2**20  # bytes; an executed chapter has up to ten million
 
@@ -60,6 +64,7 @@ class _Own(Checked):
     needs: tuple[PositiveInt, ...] = Field(default=(), strict=False)
     rungs: tuple[str, ...] = Field(default=(), strict=False)
     trains: dict[str, PositiveInt] = Field(default={})
+    trains_besides: int = Field(default=0, ge=0)
     executed_from: str | None = None
 
 
@@ -89,6 +94,8 @@ class Chapter:
         rungs: names of the rows that it builds, for the map (``hand_lib.rungs``).
         trains: how many runs it asks for of each row or variant (``hand_lib.trains``); those that an earlier chapter
             asks for too are found.
+        trains_besides: how many networks it trains that are no row or variant of the book's
+            (``hand_lib.trains_besides``), such as groups that it has just found.
         title: its first heading.
     """
 
@@ -98,6 +105,7 @@ class Chapter:
     needs: tuple[int, ...] = ()
     rungs: tuple[str, ...] = ()
     trains: Mapping[str, int] = field(default_factory=dict, hash=False)
+    trains_besides: int = 0
     title: str = ""
 
     @property
@@ -135,7 +143,8 @@ def find_chapters(root: Path) -> list[Chapter]:
             raise HandLibError(f"{path}: {chapters[number].path.name} has the number {number:02} too")
         content = check(path, _Notebook, read_notebook(path))
         own = content.metadata.hand_lib
-        chapters[number] = Chapter(path, number, own.after, own.needs, own.rungs, own.trains, _title(content.cells))
+        title = _title(content.cells)
+        chapters[number] = Chapter(path, number, own.after, own.needs, own.rungs, own.trains, own.trains_besides, title)
     if not chapters:
         raise HandLibError(f"{root / 'notebooks'}: no chapters")
     for chapter in chapters.values():

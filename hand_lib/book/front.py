@@ -129,6 +129,11 @@ def training(chapter: Chapter, chapters: Sequence[Chapter], recorded: Sequence[M
     said = "no row of a table"
     if own:
         said = f"{', '.join(_run(row, count) for row, count in own.items())}: {_takes(own, recorded)}"
+    if n := chapter.trains_besides:
+        said = f"{said}; and " if own else ""
+        said += (
+            f"{n} network{'s' * (n > 1)} of its own, whose time is said before {'they start' if n > 1 else 'it starts'}"
+        )
     if found:
         said += f". It finds what chapter{'s' if len(found) > 1 else ''} {', '.join(map(str, found))} trained"
     return said

@@ -87,6 +87,7 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
                 executed = chapter.path
             content = read_notebook(executed)
             put_address(content, settings.address)
+            content["metadata"].pop("widgets", None)  # the state of live controls, which no page shows
             write_notebook(folders.stage / "notebooks" / chapter.path.name, content)
     return missing
 

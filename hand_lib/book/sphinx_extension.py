@@ -9,6 +9,8 @@ from docutils import nodes
 
 from hand_lib.book.front import HEADS
 
+TEMPLATES = Path(__file__).parent / "templates"
+
 
 def drop_repeated_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Keep the first of equal scripts on a page.
@@ -22,6 +24,11 @@ def drop_repeated_scripts(app: Any, page: str, template: str, context: dict[str,
     context["script_files"] = list(kept.values())
 
 
+def add_templates(app: Any, config: Any) -> None:
+    """Let the templates here stand before the theme's."""
+    config.templates_path = [str(TEMPLATES), *config.templates_path]
+
+
 def put_head(app: Any, doctree: nodes.document) -> None:
     """Put under a chapter's title what :func:`hand_lib.book.front.write_heads` has written for it."""
     folder, _, name = app.env.docname.rpartition("/")
@@ -33,6 +40,7 @@ def put_head(app: Any, doctree: nodes.document) -> None:
 
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx calls this."""
+    app.connect("config-inited", add_templates)
     app.connect("doctree-read", put_head)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

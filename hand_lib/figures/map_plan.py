@@ -1,8 +1,8 @@
 """What stands on the map of the book, and in what order: chapters, and rows in sections and lanes.
 
-Nothing here knows a row by its name: the lanes of the first paper are the branches of :mod:`hand_lib.figures.rungs`,
-and what is in none of them stands beside. The rows of joint groups differ in little more than K, so those that are made
-of the same parts are drawn as one rung.
+Nothing here knows a row by its name: the lanes of the first paper are the branches that ``BRANCHES`` of
+:mod:`hand_lib.figures.rungs` compares along, and what is in none of them stands beside. The rows of joint groups differ
+in little more than K, so those that are made of the same parts are drawn as one rung.
 """
 
 from __future__ import annotations
