@@ -74,7 +74,7 @@ def test_groups_are_counted_and_said_to_be_whose_they_are() -> None:
     made = {name: composition(row, SIZE) for name, row in GROUP_ROWS.items()}
     assert [made[f"groups-k{k}"].groups for k in (1, 2, 3, 21)] == [1, 2, 3, 21]
     assert made["groups-k1"].grouping == "one group"
-    assert made["groups-k3-manual"].grouping == "groups by hand" and made["groups-k3"].grouping == "learnt groups"
+    assert made["groups-k3-manual"].grouping == "fixed groups" and made["groups-k3"].grouping == "learnt groups"
     assert made["hourglass-k3"].F == "hourglass" and made["groups-k3"].F == "ResNet-18"
     assert made["groups-k3-fused"].G != made["groups-k3"].G
 

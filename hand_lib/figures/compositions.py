@@ -104,7 +104,7 @@ def _grouping(selector: nn.Module) -> str:
     """Who says which joint is in which group."""
     if selector.groups == 1:
         return "one group"
-    return "groups by hand" if isinstance(selector, FixedSelector) else "learnt groups"
+    return "fixed groups" if isinstance(selector, FixedSelector) else "learnt groups"
 
 
 WORDS: Mapping[type[nn.Module], str | Callable[[nn.Module], str]] = {
