@@ -91,6 +91,7 @@ for (const figure of document.querySelectorAll("figure.opening")) {
     button.textContent = moving ? "Pause" : "Play";
     start();
   });
+  addEventListener("beforeprint", () => draw((clock = BEGIN))); // on paper the first hand stands whole
   new IntersectionObserver(([entry]) => {
     seen = entry.isIntersecting; // nothing is computed for what nobody sees
     start();

@@ -158,7 +158,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    from browser import chromium
+    from hand_lib.book.browser import chromium
 
     with chromium() as started:
         yield started
@@ -230,6 +230,25 @@ def test_every_joint_is_found_once_and_every_hand_has_its_turn(browser, address:
         if len(pictures) == len(DATA["hands"]) and len(seen) == NUM_JOINTS:
             break
     assert (len(seen), len(pictures)) == (NUM_JOINTS, len(DATA["hands"]))
+    page.context.close()
+
+
+@pytest.mark.slow
+def test_on_paper_the_first_hand_stands_whole(browser, address: str) -> None:
+    page = browser.new_context(reduced_motion="no-preference").new_page()
+    page.clock.install(time=0)
+    page.goto(address)
+    for _ in range(300):  # until a hand is half found
+        page.clock.run_for(100)
+        if page.locator(".opening-space .later").count() > 10:
+            break
+    else:
+        pytest.fail("no hand was ever half found")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".later").count() == 0 and not page.locator(".opening button").is_visible()
+    first = page.locator(".opening-picture image").get_attribute("href")
+    assert first == DATA["hands"][0]["picture"]
     page.context.close()
 
 
