@@ -6,10 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: help book test lab lint address clean
+.PHONY: help book pdf test lab lint address clean
 
 help:
 	@echo "make book     execute every chapter and build the site (PROFILE=smoke for a look, JOBS=N at a time)"
+	@echo "make pdf      print the built site as one PDF (needs Chromium; PROFILE as for make book)"
 	@echo "make test     run the whole test suite, the chapters and the site included (needs Chromium)"
 	@echo "make lab      open JupyterLab on the notebooks"
 	@echo "make lint     check with ruff"
@@ -18,6 +19,9 @@ help:
 
 book: $(STAMP)
 	$(BIN)/python -m hand_lib book --profile $(PROFILE) $(if $(JOBS),--jobs $(JOBS))
+
+pdf: $(STAMP)
+	$(BIN)/python -m hand_lib.book.pdf --profile $(PROFILE)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(or $(JOBS),auto) --dist worksteal --durations 15

@@ -1,10 +1,8 @@
 // What tests/test_site.py asks of a page, inside the browser: an expression whose value has three functions.
 ({
-  // How many figures and widgets are still to be drawn.
+  // How many figures are still to be drawn.
   waiting: () =>
-  [...document.querySelectorAll(".plotly-figure")].filter((e) => !e.querySelector(".main-svg, canvas")).length
-    + Math.max(0, document.querySelectorAll("script[type='application/vnd.jupyter.widget-view+json']").length
-      - document.querySelectorAll(".widget-subarea > *").length),
+  [...document.querySelectorAll(".plotly-figure")].filter((e) => !e.querySelector(".main-svg, canvas")).length,
 
   // What is wrong with the page as it stands, as sentences. An empty list is a good page.
   faults: () => {

@@ -27,6 +27,7 @@ from hand_lib.book.site import Folders, build, check, stage
 from hand_lib.book.sphinx_extension import drop_repeated_scripts
 from hand_lib.book.vendor import vendor_assets
 from hand_lib.errors import HandLibError
+from hand_lib.figures.dark import DARK
 
 ADDRESS = "https://github.com/someone/joints"
 
@@ -248,10 +249,14 @@ def test_site_with_an_address_has_all_its_buttons(root: Path) -> None:
     downloaded = nbformat.read(folders.site / "_sources" / "notebooks" / "01_good.ipynb", 4)
     assert f'REPOSITORY = "{ADDRESS}"' in downloaded.cells[1].source
 
-    # plotly.js and the manager of widgets are loaded where they are needed, and nowhere else.
+    # Under the title stands the chapter's head; the notebook itself has none.
+    assert page.select_one("article h1").find_next_sibling()["class"] == ["chapter-head"]
+    assert "ladder-strip" not in json.dumps(downloaded)
+
+    # plotly.js is loaded where it is needed, and nowhere else; live controls are on no page.
     prose = (folders.site / "book" / "intro.html").read_text()
     assert "plotly.min.js" in str(page) and "plotly.min.js" not in prose
-    assert "embed.js" not in prose
+    assert "widget" not in str(page)
     (figure,) = page.select(".plotly-figure")
     assert figure["aria-label"] == "Two points </script><script>alert(1)</script>"
 
@@ -312,7 +317,7 @@ def test_page_scripts_are_fetched_once_and_whole() -> None:
     vendor = vendor_assets(ROOT)
     stamp = (vendor / "fetched").stat().st_mtime_ns
     assert vendor_assets(ROOT) == vendor and (vendor / "fetched").stat().st_mtime_ns == stamp
-    for name in ("mathjax/tex-mml-chtml.js", "html-manager/embed.js", "plotly/plotly.min.js"):
+    for name in ("mathjax/tex-mml-chtml.js", "plotly/plotly.min.js"):
         assert (vendor / name).stat().st_size > 100_000
     assert list((vendor / "mathjax" / "output" / "chtml" / "fonts" / "woff-v2").glob("*.woff"))
 
@@ -375,7 +380,7 @@ def test_renderer_takes_plotly_alone_and_asks_for_a_description() -> None:
     warnings, scripts = [], {}
     renderer = SimpleNamespace(
         logger=SimpleNamespace(warning=lambda message, **_: warnings.append(message)),
-        add_js_file=lambda key, uri, kwargs: scripts.update({key: uri}),
+        add_js_file=lambda key, uri, kwargs: scripts.update({key: uri or kwargs["body"]}),
     )
 
     def data(kind: str, content: object) -> SimpleNamespace:
@@ -386,6 +391,8 @@ def test_renderer_takes_plotly_alone_and_asks_for_a_description() -> None:
     assert (warnings, scripts) == ([], {})
     (node,) = PlotlyRenderer.handle_mime(renderer, data(MIME_TYPE, {"data": [], "layout": {}}), False)
     assert "plotly-3-0" in node.astext()
+    inks = scripts.pop("dark-inks").removeprefix("window.darkInks = ").removesuffix(";")
+    assert json.loads(inks) == dict(DARK)
     assert len(warnings) == 1 and set(scripts.values()) == {"vendor/plotly/plotly.min.js", "plotly-figures.js"}
     PlotlyRenderer.handle_mime(renderer, data(MIME_TYPE, json.dumps({"layout": {"title": "A hand"}})), False)
     assert len(warnings) == 1

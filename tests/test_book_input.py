@@ -108,6 +108,8 @@ def first_cell(**changes: object) -> Callable[[dict], None]:
         (with_metadata(hand_lib={"after": [-1]}), "metadata.hand_lib.after.0: "),
         (with_metadata(hand_lib={"after": [7]}), "metadata.hand_lib.after: 7: choose from 1"),
         (with_metadata(hand_lib={"after": [2]}), "metadata.hand_lib.after: 2: choose from 1"),
+        (with_metadata(hand_lib={"needs": [2]}), "metadata.hand_lib.needs: 2: choose from 1"),
+        (with_metadata(hand_lib={"trains": {"fr": 0}}), "metadata.hand_lib.trains.fr: "),
         (with_metadata(hand_lib={"afterwards": [1]}), "metadata.hand_lib.afterwards: "),
         (with_metadata(kernelspec={}), "metadata.kernelspec.name: "),
         (with_metadata(kernelspec={"name": "ir"}), "'python3', not 'ir'"),

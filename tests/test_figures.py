@@ -335,7 +335,7 @@ def test_explore_draws_again_when_a_control_moves():
         angle=widgets.slider("angle", 0, 90, value=30, step=0.5, unit="°"),
         name=widgets.choice("finger", list(FINGERS)),
     )
-    angle, name, _, picture = box.children
+    angle, name, picture = box.children
     first = picture.value
     angle.value = 60
     name.value = "ring"
@@ -344,3 +344,14 @@ def test_explore_draws_again_when_a_control_moves():
     assert 'alt="a line, &quot;thin&quot;"' in picture.value
     assert angle.readout_format == ".1f"
     assert angle.description == "angle, °"
+
+
+def test_the_truth_is_a_white_ghost_under_the_prediction(picture, hand):
+    uv = hand[None, :, :2]
+    figure = figures.worst_and_best(picture[None], uv, uv + 1, torch.tensor([5.0]), count=1)
+    lines = figure.axes[0].lines
+    white = [line for line in lines if line.get_color() == "white"]
+    assert len(white) == 5 and len(lines) == 10
+    for line in white:
+        assert {tuple(point) for point in line.get_xydata().tolist()} <= {tuple(point) for point in uv[0].tolist()}
+        assert line.get_zorder() < min(other.get_zorder() for other in lines if other not in white)

@@ -37,7 +37,7 @@ def test_an_empty_map_covers_nothing_and_each_has_its_own_point():
         titles=["a", "b"],
         points=torch.tensor([[1.0, 2.0], [5.0, 6.0]]),
     )
-    a, b = figure.axes
+    a, b, _ = figure.axes  # the last is the bar of colours
     assert (np.asarray(a.images[1].get_alpha()) == 0).all()
     assert [ax.collections[0].get_offsets().tolist() for ax in (a, b)] == [[[1, 2]], [[5, 6]]]
     assert [ax.get_title() for ax in (a, b)] == ["a", "b"]

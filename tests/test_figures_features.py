@@ -67,7 +67,7 @@ def test_every_map_gets_its_picture_its_title_and_its_mark():
     points = torch.tensor([[1.0, 2.0], [7.0, 0.0], [4.0, 5.0]])
     figure = features.map_sheet(pictures, torch.rand(3, 2, 3), titles=["one", "two", "three"], points=points, columns=2)
     shown = [ax for ax in figure.axes if ax.images]
-    assert len(figure.axes) == 4 and len(shown) == 3
+    assert len(figure.axes) == 5 and len(shown) == 3  # two lines of two, and the bar of colours
     assert [ax.get_title() for ax in shown] == ["one", "two", "three"]
     for ax, value, point in zip(shown, (0.1, 0.5, 0.9), points, strict=True):
         assert float(ax.images[0].get_array().max()) == pytest.approx(value)

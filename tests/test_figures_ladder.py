@@ -101,11 +101,15 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
     assert [line[1] for line in table.rows] == ["40.00", "12.00", "11.00"]
     assert "full" in table.note and "device of full" in table.note and "one seed a row" in table.note
     assert table.header[0] == "recorded in full"
-    table = ladder.recorded_table(["multihead"])
+    table = ladder.recorded_table(["multihead"])  # one seed of long, two of quick
+    assert [line[1] for line in table.rows] == ["40.00", "25.00"] and "profile quick" in table.note
+    kept["long"] += [record("long", "multihead", 18.0, seed=seed) for seed in (1, 2)]
+    kept["quick"] += [record("quick", "multihead", 25.0, seed=seed) for seed in (2, 3, 4, 5)]
+    table = ladder.recorded_table(["multihead"])  # three are enough, and long is the better profile
     assert [line[1] for line in table.rows] == ["40.00", "18.00"] and "profile long" in table.note
     table = ladder.recorded_table(["multihead", "maps"])  # quick has both, long has one
     assert [line[1] for line in table.rows] == ["40.00", "25.00", "25.00"]
-    assert table.header[0] == "recorded in quick" and "up to 2 seeds a row" in table.note
+    assert table.header[0] == "recorded in quick" and "up to 6 seeds a row" in table.note
     assert {r["profile"] for r in ladder.recorded(["multihead", "maps"], ["full", "long"])} == {"long"}
     assert ladder.recorded(["multihead"], []) == []
 

@@ -16,8 +16,11 @@ from conftest import ROOT
 
 from hand_lib.book.chapters import Chapter, find_chapters, install_cell
 from hand_lib.book.execution import Outcome
+from hand_lib.book.front import check_rows
 from hand_lib.book.plotly_renderer import MIME_TYPE, describe
 from hand_lib.book.settings import read_settings
+from hand_lib.cache import cache_dir
+from hand_lib.models.rows import ROWS
 
 CHAPTERS = find_chapters(ROOT)
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
@@ -110,6 +113,84 @@ def test_imports_nothing_that_the_package_does_not_declare(chapter: Chapter) -> 
     assert names - set(sys.stdlib_module_names) - declared <= {"matplotlib", "plotly", "ipywidgets"}
 
 
+# Modules that draw, and those of their functions that a chapter computes with.
+DRAWS = re.compile(r"hand_lib\.figures\b|plotly|matplotlib|IPython|ipywidgets")
+COMPUTES = {"linear_probe", "mixing_weights"}
+COLUMNS = 80
+
+
+def is_shown(cell) -> bool:
+    """Whether a code cell's text stands open on the page."""
+    return cell.cell_type == "code" and not {"hide-input", "remove-input", "remove-cell"} & set(tags(cell))
+
+
+def names_that_draw(notebook) -> set[str]:
+    """What a chapter has imported to draw, to tabulate and to say sentences with, by the names it uses."""
+    names = {"display"}
+    for cell in code_cells(notebook):
+        for node in ast.walk(ast.parse(re.sub(r"(?m)^[%!].*$", "", cell.source))):
+            if isinstance(node, ast.Import):
+                names |= {(a.asname or a.name).partition(".")[0] for a in node.names if DRAWS.match(a.name)}
+            elif isinstance(node, ast.ImportFrom):
+                imported = [(a.asname or a.name, f"{node.module}.{a.name}") for a in node.names]
+                names |= {name for name, full in imported if DRAWS.match(full)}
+    return names - COMPUTES
+
+
+def called(tree: ast.AST) -> set[str]:
+    """The first name of everything that is called: `figures` of `figures.table(...)`."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            function = node.func
+            while isinstance(function, ast.Attribute | ast.Subscript | ast.Call):
+                function = function.func if isinstance(function, ast.Call) else function.value
+            if isinstance(function, ast.Name):
+                found.add(function.id)
+    return found
+
+
+@each_chapter
+def test_what_stands_open_is_tensor_code(chapter: Chapter) -> None:
+    """Cells that draw, tabulate or make sentences of numbers are folded, and so is a wall of imports."""
+    notebook = read(chapter.path)
+    draws = names_that_draw(notebook)
+    assert "figures" in draws
+    found = []
+    for cell in filter(is_shown, notebook.cells):
+        tree = ast.parse(cell.source)
+        found += [f"cell {cell.id} calls {name}" for name in sorted(called(tree) & (draws | {"ax", "axes", "figure"}))]
+        imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        if len(imports) > 3:
+            found.append(f"cell {cell.id} has {len(imports)} imports")
+    assert found == []
+
+
+@each_chapter
+def test_code_that_stands_open_fits_into_its_column(chapter: Chapter) -> None:
+    for cell in filter(is_shown, read(chapter.path).cells):
+        wide = [line for line in cell.source.splitlines() if len(line) > COLUMNS]
+        assert wide == [], f"cell {cell.id}: more than {COLUMNS} columns"
+
+
+@each_chapter
+def test_says_what_should_be_known_before_and_what_it_trains(chapter: Chapter) -> None:
+    """For the head of its page and for the map: metadata.hand_lib, see CONTRIBUTING.md."""
+    source = "\n".join(cell.source for cell in code_cells(read(chapter.path)))
+    assert chapter.needs or chapter is CHAPTERS[0], "metadata.hand_lib.needs: the chapters to know before"
+    assert bool(chapter.trains or chapter.trains_besides) == ("experiments.run(" in source), (
+        "metadata.hand_lib.trains: how many runs of which row"
+    )
+    assert chapter.title == read(chapter.path).cells[0].source.splitlines()[0].removeprefix("# ")
+    check_rows([chapter])
+
+
+def test_each_row_of_the_ladder_is_built_by_one_chapter() -> None:
+    check_rows(CHAPTERS)
+    built = [name for chapter in CHAPTERS for name in chapter.rungs]
+    assert set(ROWS) <= set(built) and len(built) == len(set(built))
+
+
 @pytest.mark.parametrize("value", ["", "https://example.org/someone/book"])
 def test_install_cell_says_nothing_where_the_package_is(value: str, capfd: pytest.CaptureFixture[str]) -> None:
     exec(compile(install_cell(value), "install cell", "exec"), {})
@@ -153,6 +234,16 @@ def test_runs_from_start_to_end(executed_book: list[Outcome], chapter: Chapter) 
 
 @pytest.mark.slow
 @each_chapter
+def test_trains_what_it_says(executed_book: list[Outcome], chapter: Chapter) -> None:
+    """Of each row that its metadata names there are as many runs, from whatever start, once the book is executed."""
+    executed(executed_book, chapter)
+    kept = [path.parent.name for path in (cache_dir() / "runs" / "smoke").glob("*/record.json")]
+    for row, count in chapter.trains.items():
+        assert sum(bool(re.fullmatch(rf"{re.escape(row)}-s\d+-\w+", name)) for name in kept) >= count, row
+
+
+@pytest.mark.slow
+@each_chapter
 def test_pictures_and_figures_are_described(executed_book: list[Outcome], chapter: Chapter) -> None:
     missing = []
     for cell in code_cells(executed(executed_book, chapter)):
@@ -165,6 +256,13 @@ def test_pictures_and_figures_are_described(executed_book: list[Outcome], chapte
                 missing.append(f"picture of cell {cell.id}")
         missing += [f"figure of cell {cell.id}" for b in data if MIME_TYPE in b and not describe(b[MIME_TYPE])]
     assert missing == []
+
+
+@each_chapter
+def test_live_controls_are_for_the_notebook_alone(chapter: Chapter) -> None:
+    """On a page a control without a kernel is dead; its cell is left out there."""
+    cells = [cell for cell in code_cells(nbformat.read(chapter.path, 4)) if "widgets.explore" in cell.source]
+    assert cells and all(cell.metadata.get("tags") == ["remove-cell"] for cell in cells)
 
 
 @pytest.mark.slow

@@ -12,9 +12,13 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 import yaml
-from browser import chromium
+from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import ROOT
+
+from hand_lib.book.browser import chromium
+from hand_lib.book.pdf import print_site
+from hand_lib.errors import HandLibError
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +106,26 @@ CHECKS = (ROOT / "tests" / "page_checks.js").read_text(encoding="utf-8").partiti
 WAITING, FAULTS, FAINT = (f"() => {CHECKS.strip()}.{name}()" for name in ("waiting", "faults", "faint"))
 
 
+# Text inside plotly's drawings is in the alternative text, and contrast of code is looked at by `faint`.
+AXE_LEAVES = {"exclude": [[".plotly-figure svg"], [".highlight"]]}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(browser, address: str, name: str) -> None:
+    """axe-core's rules for readers with assistive technology; the dark theme differs in its colours alone."""
+    with Visit(browser, address, width=WIDTHS["desktop"]) as visit:
+        page = visit.open(f"{name}.html")
+        found = []
+        for scheme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
+            answer = Axe().run(page, AXE_LEAVES, {"resultTypes": ["violations"], **options}).response
+            for fault in answer["violations"]:
+                places = [node["html"][:120] for node in fault["nodes"][:3]]
+                found.append(f"{scheme}: {fault['id']}: {fault['help']}: {places}")
+        assert found == []
+
+
 @pytest.mark.parametrize("device", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_whole_and_readable(browser, address: str, name: str, device: str) -> None:
@@ -136,6 +160,38 @@ def test_front_page_leads_into_the_book(browser, address: str) -> None:
         assert visit.complaints == []
 
 
+@pytest.mark.parametrize("device", WIDTHS)
+def test_the_map_fits_its_window_and_leads_into_every_chapter(browser, address: str, device: str) -> None:
+    with Visit(browser, address, width=WIDTHS[device]) as visit:
+        page = visit.open(f"{PAGES[0]}.html")
+        (drawing,) = [d for d in page.locator(".ladder-map svg").all() if d.is_visible()]
+        links = drawing.locator("a").all()
+        leads_to = {urljoin(page.url, a.get_attribute("href")) for a in links}
+        assert leads_to == {urljoin(address, f"{name}.html") for name in CHAPTERS}
+        words = drawing.evaluate(
+            "(d) => [...d.querySelectorAll('text')].map((t) => [t.textContent, t.getBoundingClientRect()])"
+            ".map(([said, box]) => [said, box.left, box.right, box.height])"
+        )
+        box = drawing.bounding_box()
+        assert [w[0] for w in words if w[1] < box["x"] - 1 or w[2] > box["x"] + box["width"] + 1] == []
+        assert min(height for *_, height in words) >= 9, "legible"
+        links[0].focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url(urljoin(address, f"{CHAPTERS[0]}.html"))
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_begins_with_its_head(browser, address: str, name: str) -> None:
+    with Visit(browser, address, width=WIDTHS["phone"]) as visit:
+        page = visit.open(f"{name}.html")
+        here = page.locator(".chapter-head nav a[aria-current='page']")
+        assert {urljoin(page.url, a.get_attribute("href")) for a in here.all()} == {page.url}
+        title, head = page.locator("article h1").bounding_box(), page.locator(".chapter-head").bounding_box()
+        assert 0 <= head["y"] - (title["y"] + title["height"]) < 80
+        assert page.locator(".chapter-head dd").count() == page.locator(".chapter-head dt").count() > 0
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_sliders_move_figures_without_a_kernel(browser, address: str, name: str) -> None:
     with Visit(browser, address, width=WIDTHS["desktop"]) as visit:
@@ -155,6 +211,31 @@ def test_sliders_move_figures_without_a_kernel(browser, address: str, name: str)
             assert figure.evaluate(active) != start
             assert plot_area(page, figure) != before, "the slider moved and the figure did not"
         assert visit.complaints == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_predictions_are_asked_and_read_back(browser, address: str, name: str) -> None:
+    """Each item of the list is a form, and is read back below; see test_predictions for what becomes of an answer."""
+    with Visit(browser, address, width=WIDTHS["desktop"]) as visit:
+        page = visit.open(f"{name}.html")
+        asked = page.locator("p:has(> strong:text-is('Your prediction.')) ~ ol").first.locator("> li")
+        assert asked.count() == page.locator("li.prediction").count() >= 2
+        assert page.locator(".prediction-said").count() >= asked.count()
+        for number, item in enumerate(asked.all(), 1):
+            field = item.locator("input").first
+            field.fill("12") if field.get_attribute("type") == "text" else field.check()
+            said = page.locator(f"p:has(> strong:text-is('Prediction {number}.')) > .prediction-said")
+            assert said.first.inner_text().startswith("You said: ")
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_open_code_fits_into_its_column(browser, address: str, name: str) -> None:
+    with Visit(browser, address, width=WIDTHS["desktop"]) as visit:
+        page = visit.open(f"{name}.html")
+        blocks = "(all) => all.filter((e) => e.checkVisibility()).map((e) => e.scrollWidth - e.clientWidth)"
+        over = page.locator(".cell_input pre").evaluate_all(blocks)
+        assert over and max(over) <= 1
 
 
 def plot_area(page, figure) -> bytes:
@@ -229,3 +310,48 @@ def test_launch_buttons_wait_for_the_repository(built_site: Path) -> None:
     page = BeautifulSoup((built_site / f"{CHAPTERS[0]}.html").read_text(encoding="utf-8"), "html.parser")
     hosts = [a["href"] for a in page.select("a[href*='colab.research'], a[href*='mybinder'], a[href*='/edit/']")]
     assert bool(hosts) == bool(address)
+
+
+def test_the_site_is_printed_as_one_pdf(built_site: Path, tmp_path: Path) -> None:
+    """Two pages: text and stills are there, solutions are open, and no link leads to a file of this machine."""
+    from pypdf import PdfReader
+
+    target = tmp_path / "book.pdf"
+    sheets = print_site(built_site, [PAGES[0], "notebooks/01_hands_joints_cameras"], target)
+    book = PdfReader(target)
+    assert len(book.pages) == sheets > 5
+    titles = [one.title for one in book.outline]
+    assert len(titles) == 2 and titles[0].startswith("Joint by Joint")
+    text = " ".join(page.extract_text() for page in book.pages)
+    chapter = json.loads((ROOT / "notebooks" / "01_hands_joints_cameras.ipynb").read_text())
+    headings = [
+        line.lstrip("# ").strip()
+        for cell in chapter["cells"]
+        if cell["cell_type"] == "markdown"
+        for line in cell["source"]
+        if line.startswith("## ")
+    ]
+    said = " ".join(text.split())
+    assert headings and all(heading in said for heading in headings if heading.isascii())
+    assert "Solution to" in said
+    pictures = sum(len(page.images) for page in book.pages)
+    figures = BeautifulSoup((built_site / "notebooks/01_hands_joints_cameras.html").read_text(), "html.parser").select(
+        ".plotly-figure"
+    )
+    assert pictures >= len(figures) > 3
+    assert b"file:" not in target.read_bytes()
+    for page in book.pages:
+        for annotation in page.get("/Annots", []):
+            action = annotation.get_object().get("/A", {})
+            assert str(action.get("/URI", "https:")).startswith("http")
+
+
+def test_a_site_that_is_not_there_is_not_printed(tmp_path: Path) -> None:
+    with pytest.raises(HandLibError, match="build the site first"):
+        print_site(tmp_path, ["book/intro"], tmp_path / "book.pdf")
+    assert not (tmp_path / "book.pdf").exists()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_no_page_has_a_control_that_needs_a_kernel(built_site: Path, name: str) -> None:
+    assert "widget-view" not in (built_site / f"{name}.html").read_text(encoding="utf-8")

@@ -6,7 +6,8 @@ import copy
 import json
 import re
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal
@@ -27,9 +28,13 @@ import sys
 REPOSITORY = ""
 if importlib.util.find_spec("hand_lib") is None:
     if not REPOSITORY:
-        raise ImportError("hand_lib is missing: run this notebook from `make lab`, or `pip install -e .` the checkout")
+        raise ImportError(
+            "hand_lib is missing: run this notebook from `make lab`, or `pip install -e .` the checkout"
+        )
     package = f"joint-by-joint[notebooks] @ git+{REPOSITORY}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)"""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", package], check=True
+    )"""
 
 _LARGEST = 64 * 2**20  # bytes; an executed chapter has up to ten million
 
@@ -56,6 +61,10 @@ class _Own(Checked):
 
     model_config = ConfigDict(extra="forbid")
     after: tuple[PositiveInt, ...] = Field(default=(), strict=False)
+    needs: tuple[PositiveInt, ...] = Field(default=(), strict=False)
+    rungs: tuple[str, ...] = Field(default=(), strict=False)
+    trains: dict[str, PositiveInt] = Field(default={})
+    trains_besides: int = Field(default=0, ge=0)
     executed_from: str | None = None
 
 
@@ -81,11 +90,23 @@ class Chapter:
         number: the NN of its name.
         after: numbers of the chapters whose trained rows this one reuses (notebook metadata ``hand_lib.after``). They
             start first, so that two chapters do not wait for the same training run.
+        needs: numbers of the chapters that a reader should know before (``hand_lib.needs``).
+        rungs: names of the rows that it builds, for the map (``hand_lib.rungs``).
+        trains: how many runs it asks for of each row or variant (``hand_lib.trains``); those that an earlier chapter
+            asks for too are found.
+        trains_besides: how many networks it trains that are no row or variant of the book's
+            (``hand_lib.trains_besides``), such as groups that it has just found.
+        title: its first heading.
     """
 
     path: Path
     number: int
     after: tuple[int, ...] = ()
+    needs: tuple[int, ...] = ()
+    rungs: tuple[str, ...] = ()
+    trains: Mapping[str, int] = field(default_factory=dict, hash=False)
+    trains_besides: int = 0
+    title: str = ""
 
     @property
     def name(self) -> str:
@@ -111,7 +132,7 @@ def find_chapters(root: Path) -> list[Chapter]:
 
     Raises:
         HandLibError: there is none; a name without a number, or a number that two have; a file that is no notebook; or
-            an ``after`` that names no other chapter, or goes round in a circle.
+            an ``after`` that names no other chapter, or goes round in a circle; a ``needs`` that names no earlier one.
     """
     chapters: dict[int, Chapter] = {}
     for path in sorted((root / "notebooks").glob("*.ipynb")):
@@ -120,14 +141,20 @@ def find_chapters(root: Path) -> list[Chapter]:
         number = int(path.stem[:2])
         if number in chapters:
             raise HandLibError(f"{path}: {chapters[number].path.name} has the number {number:02} too")
-        chapters[number] = Chapter(path, number, check(path, _Notebook, read_notebook(path)).metadata.hand_lib.after)
+        content = check(path, _Notebook, read_notebook(path))
+        own = content.metadata.hand_lib
+        title = _title(content.cells)
+        chapters[number] = Chapter(path, number, own.after, own.needs, own.rungs, own.trains, own.trains_besides, title)
     if not chapters:
         raise HandLibError(f"{root / 'notebooks'}: no chapters")
     for chapter in chapters.values():
-        for other in chapter.after:
-            if other not in chapters or other == chapter.number:
-                there = ", ".join(str(number) for number in chapters if number != chapter.number)
-                raise HandLibError(f"{chapter.path}: metadata.hand_lib.after: {other}: choose from {there}")
+        others = [number for number in chapters if number != chapter.number]
+        before = [number for number in others if number < chapter.number]
+        for key, named, possible in (("after", chapter.after, others), ("needs", chapter.needs, before)):
+            for other in named:
+                if other not in possible:
+                    there = ", ".join(map(str, possible)) or "none"
+                    raise HandLibError(f"{chapter.path}: metadata.hand_lib.{key}: {other}: choose from {there}")
     try:
         TopologicalSorter({chapter.number: chapter.after for chapter in chapters.values()}).prepare()
     except CycleError as error:
@@ -135,6 +162,12 @@ def find_chapters(root: Path) -> list[Chapter]:
         path = chapters[error.args[1][0]].path
         raise HandLibError(f"{path}: metadata.hand_lib.after goes round in a circle: {circle}") from error
     return list(chapters.values())
+
+
+def _title(cells: list[dict[str, Any]]) -> str:
+    """The first heading of a notebook; empty where it has none."""
+    texts = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    return next((found[1].strip() for text in texts if (found := re.search(r"(?m)^# (.+)$", text))), "")
 
 
 def select(chapters: list[Chapter], wanted: str | None) -> list[Chapter]:

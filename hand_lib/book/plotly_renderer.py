@@ -2,7 +2,8 @@
 
 Under papermill a figure leaves ``application/vnd.plotly.v1+json`` and nothing else, and MyST-NB drops types that it
 does not know. This entry point (``myst_nb.mime_renderers``) writes the figure's data into the page;
-``assets/plotly-figures.js`` draws it. plotly.js is loaded from the site, on the pages that have a figure.
+``assets/plotly-figures.js`` draws it, in the ink that suits the page's theme. plotly.js is loaded from the site, on the
+pages that have a figure.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import re
 from typing import Any, ClassVar
 
 from docutils import nodes
+
+from hand_lib.figures.dark import DARK
 
 MIME_TYPE = "application/vnd.plotly.v1+json"
 
@@ -36,6 +39,7 @@ class PlotlyRenderer:
                 line=data.line,
             )
         identifier = f"plotly-{data.cell_index}-{data.output_index}"
+        renderer.add_js_file("dark-inks", None, {"body": f"window.darkInks = {json.dumps(DARK)};", "priority": 299})
         renderer.add_js_file("plotly", "vendor/plotly/plotly.min.js", {"priority": 300})
         renderer.add_js_file("plotly-figures", "plotly-figures.js", {"priority": 301})
         return [nodes.raw(text=figure_html(figure, identifier, description), format="html")]

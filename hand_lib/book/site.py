@@ -12,9 +12,10 @@ from pathlib import Path
 
 import yaml
 
-from hand_lib.book.chapters import Chapter, put_address, read_notebook, write_notebook
+from hand_lib.book.chapters import Chapter, find_chapters, put_address, read_notebook, write_notebook
 from hand_lib.book.children import run
 from hand_lib.book.execution import is_current
+from hand_lib.book.front import HEADS, check_rows, write_heads, write_map
 from hand_lib.book.settings import Settings, check_files, read_contents, read_settings
 from hand_lib.book.vendor import vendor_assets
 from hand_lib.cache import readable_errors
@@ -53,6 +54,7 @@ def check(root: Path) -> Settings:
     settings = read_settings(root)
     check_files(root, settings, read_contents(root))
     results_page.markdown(records(folder=root / "results"))
+    check_rows(find_chapters(root))
     if not _jupyter_book().is_file():
         raise HandLibError(f"no {_jupyter_book()}: install the book's tools with `make`, or `pip install -e .[book]`")
     vendor_assets(root)
@@ -72,6 +74,8 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
             shutil.copytree(root / name, folders.stage / name, ignore=without, copy_function=_copy)
         shutil.copy(root / "_toc.yml", folders.stage)
         results_page.write(folders.stage / "book" / "results_table.md", root / "results")
+        write_map(folders.stage / "book" / "ladder_map.md", chapters)
+        write_heads(folders.stage / HEADS, chapters, root / "results")
         staged = yaml.safe_dump(settings.staged(), sort_keys=False)
         (folders.stage / "_config.yml").write_text(staged, encoding="utf-8")
         (folders.stage / "notebooks").mkdir()
@@ -83,6 +87,7 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
                 executed = chapter.path
             content = read_notebook(executed)
             put_address(content, settings.address)
+            content["metadata"].pop("widgets", None)  # the state of live controls, which no page shows
             write_notebook(folders.stage / "notebooks" / chapter.path.name, content)
     return missing
 

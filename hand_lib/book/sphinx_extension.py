@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from docutils import nodes
+
+from hand_lib.book.front import HEADS
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def drop_repeated_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
@@ -17,7 +24,23 @@ def drop_repeated_scripts(app: Any, page: str, template: str, context: dict[str,
     context["script_files"] = list(kept.values())
 
 
+def add_templates(app: Any, config: Any) -> None:
+    """Let the templates here stand before the theme's."""
+    config.templates_path = [str(TEMPLATES), *config.templates_path]
+
+
+def put_head(app: Any, doctree: nodes.document) -> None:
+    """Put under a chapter's title what :func:`hand_lib.book.front.write_heads` has written for it."""
+    folder, _, name = app.env.docname.rpartition("/")
+    file = Path(app.srcdir) / HEADS / f"{name}.html"
+    title = next(doctree.findall(nodes.title), None)
+    if folder == "notebooks" and file.is_file() and title is not None:
+        title.parent.insert(1, nodes.raw("", file.read_text(encoding="utf-8"), format="html"))
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx calls this."""
+    app.connect("config-inited", add_templates)
+    app.connect("doctree-read", put_head)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

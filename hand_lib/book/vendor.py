@@ -1,7 +1,7 @@
 """The scripts that the pages load, fetched once and served from the site itself: no page asks another host.
 
-MathJax and the widgets' manager are packages of the npm registry, pinned by ``package.json`` and ``package-lock.json``.
-npm checks their hashes; node comes as a Python package. plotly.js comes in plotly's own wheel.
+MathJax is a package of the npm registry, pinned by ``package.json`` and ``package-lock.json``. npm checks its hash;
+node comes as a Python package. plotly.js comes in plotly's own wheel.
 """
 
 from __future__ import annotations
@@ -21,10 +21,6 @@ from hand_lib.errors import HandLibError
 # folder under assets/vendor: files and folders of the npm package
 _FROM_NPM = {
     "mathjax": ("mathjax/es5", ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2", "input/tex/extensions")),
-    "html-manager": (
-        "@jupyter-widgets/html-manager/dist",
-        ("embed.js", "embed.js.LICENSE.txt", "*.woff2", "*.woff", "*.ttf", "*.eot", "*.svg"),
-    ),
 }
 _MATHJAX_LICENSE = "mathjax/LICENSE"
 _STAMP = "fetched"

@@ -17,7 +17,7 @@ from hand_lib.experiments.comparison import (
     recorded_spread,
     seed_spread,
 )
-from hand_lib.experiments.estimates import estimate, say_duration
+from hand_lib.experiments.estimates import estimate, recorded_time, say_duration
 from hand_lib.experiments.fitting import Unfinished
 from hand_lib.experiments.kept import Run
 from hand_lib.experiments.lessons import PARTS, POINTS, Lesson
@@ -102,6 +102,7 @@ __all__ = [
     "real_results",
     "record_path",
     "recorded_spread",
+    "recorded_time",
     "records",
     "run",
     "say_duration",

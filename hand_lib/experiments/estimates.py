@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import nn
@@ -82,6 +83,26 @@ def say_duration(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def recorded_time(row: str, recorded: Iterable[Mapping[str, Any]]) -> tuple[float, str] | None:
+    """How long one training of a row took where no GPU was used, and on what; None where no such run is recorded.
+
+    Args:
+        row: its name.
+        recorded: records of one profile and one network.
+
+    Returns:
+        The median in seconds over the runs on the device that has most of them, and that device's name.
+    """
+    seconds: dict[str, list[float]] = {}
+    for record in recorded:
+        if record["row"] == row and record["processes"] == 1 and "thread" in record["device"]:
+            seconds.setdefault(record["device"], []).append(record["seconds"])
+    if not seconds:
+        return None
+    device = max(seconds, key=lambda name: len(seconds[name]))
+    return statistics.median(seconds[device]), device
 
 
 def _recorded_seconds(planned: Plan, device: str) -> float | None:

@@ -141,30 +141,36 @@ def groups_table_2(metrics: Mapping[str, Sequence[Mapping[str, Any]]], *, note: 
             has none has a dash.
         note: under the table.
     """
-    lines = []
-    for short, ticks in TABLE_2_OF_GROUPS.items():
-        own = metrics.get(f"groups-{short}", ())
-        paper: GroupFigures = PRINTED[short]
-        lines.append(
-            (
-                *("✓" if tick else "" for tick in ticks),
-                together(mean_and_spread([one["epe_mean"] for one in own], digits=2)),
-                together(mean_and_spread([one["epe_median"] for one in own], digits=2)),
-                str(len(own)),
-                f"{paper.mean:.3f}",
-                f"{paper.median:.3f}",
-                f"{paper.auc:.3f}",
-            )
-        )
-    header = (
-        "by hand",
-        "learnt",
-        "fused",
-        "EPE mean, mm",
-        "median, mm",
-        "n",
-        "paper's mean, RHD (not comparable)",
-        "its median",
-        "its AUC 20–50",
+    lines = [
+        (*("✓" if tick else "" for tick in ticks), *errors_beside_printed(short, metrics.get(f"groups-{short}", ())))
+        for short, ticks in TABLE_2_OF_GROUPS.items()
+    ]
+    return Table(("by hand", "learnt", "fused", *ERRORS_BESIDE_PRINTED), tuple(lines), note)
+
+
+ERRORS_BESIDE_PRINTED = (
+    "EPE mean, mm",
+    "median, mm",
+    "n",
+    "paper's mean, RHD (not comparable)",
+    "its median",
+    "its AUC 20–50",
+)
+
+
+def errors_beside_printed(short: str, metrics: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """A row's cells under :data:`ERRORS_BESIDE_PRINTED`: this book's errors, then what the paper prints.
+
+    Args:
+        short: the row's name without its backbone, such as ``k3-fused``.
+        metrics: of its runs or records, one per seed; of none there are dashes.
+    """
+    paper: GroupFigures = PRINTED[short]
+    return (
+        together(mean_and_spread([one["epe_mean"] for one in metrics], digits=2)),
+        together(mean_and_spread([one["epe_median"] for one in metrics], digits=2)),
+        str(len(metrics)),
+        f"{paper.mean:.3f}",
+        f"{paper.median:.3f}",
+        f"{paper.auc:.3f}",
     )
-    return Table(header, tuple(lines), note)

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 import torch
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -16,8 +18,6 @@ from hand_lib.figures.sliders import slider_figure
 from hand_lib.figures.style import SERIES_COLORS, SERIES_DASHES, panels, show_image
 from hand_lib.skeleton import JOINTS, ROOT, WRIST
 
-# Two hands and a legend of seven leave room around the cube: the eye may stand nearer.
-NEARER = tuple(0.9 * value for value in SEEN_FROM)
 INDEX_MCP, LITTLE_MCP = JOINTS.index("index MCP"), JOINTS.index("little MCP")
 
 
@@ -125,7 +125,8 @@ def overlay_sheet(
         if i >= count:
             continue
         grey = pictures[i].float().mean(0)
-        show_image(ax, grey, cmap="gray", vmin=0.0, vmax=float(grey.max().clamp_min(1e-6)))
+        # Dimmed, so that what is bright over it is the map.
+        show_image(ax, grey, cmap="gray", vmin=0.0, vmax=1.7 * float(grey.max().clamp_min(1e-6)))
         share = maps[i].detach().cpu().float().numpy()
         share = share / max(float(np.abs(share).max()), 1e-12)
         share = share[cell_of_row][:, cell_of_column]
@@ -138,6 +139,14 @@ def overlay_sheet(
         ax.set_ylim(height_px - 0.5, -0.5)
         if titles is not None:
             ax.set_title(titles[i], fontsize=title_size, pad=2)
+    scale = ScalarMappable(Normalize(vmin, 1.0), cmap)
+    bar = figure.colorbar(scale, ax=list(axes.flat), fraction=0.03, pad=0.01, aspect=12 * rows)
+    low = -1.0 if maps.min() < 0 else 0.0
+    bar.ax.set_ylim(low, 1.0)
+    bar.set_ticks([low, 0.0, 1.0] if low else [0.0, 1.0])
+    bar.ax.tick_params(labelsize=title_size, length=2)
+    bar.set_label("part of the largest", fontsize=title_size, labelpad=0)
+    bar.outline.set_visible(False)
     return figure
 
 
@@ -219,7 +228,7 @@ def pair_slider(
     suffix: str = "",
     start: int = 0,
     height: int = 560,
-    seen_from: Sequence[float] = NEARER,
+    seen_from: Sequence[float] = SEEN_FROM,
 ) -> go.Figure:
     """Two 3D hands that both change with the slider, such as the predicted and the true one of each picture.
 

@@ -18,8 +18,13 @@ from hand_lib.skeleton import FINGER_COLORS, FINGERS, JOINT_COLORS, JOINTS, ROOT
 # A thin light edge keeps every finger's colour apart from whatever picture lies behind it.
 _HALO = [patheffects.withStroke(linewidth=3.2, foreground="white", alpha=0.8)]
 
-# Where the eye stands, in units of the scene's cube: on the camera's side, a little from above and from the right.
-SEEN_FROM = (1.2, -0.9, -2.2)
+_EDGE = [patheffects.withStroke(linewidth=3.4, foreground="black", alpha=0.45)]
+
+GHOST = "#888888"  # of a hand in 3D that another one is compared with
+
+# Where the eye stands, in units of the scene's cube: on the camera's side, a little from above and from the right, so
+# near that the cube fills a wide figure. Where a figure is narrow the page steps back (assets/plotly-figures.js).
+SEEN_FROM = (0.96, -0.72, -1.76)
 
 
 def finger_chain(finger: int) -> list[int]:
@@ -150,10 +155,10 @@ def worst_and_best(
     uv_pred: Tensor,
     errors: Tensor,
     *,
-    count: int = 5,
+    count: int = 4,
     width: float = 6.4,
 ) -> Figure:
-    """The hands with the smallest and the largest mean error, truth solid and prediction dashed.
+    """The hands with the smallest and the largest mean error: the truth white, the prediction in the fingers' colours.
 
     Args:
         images: ``(B, 3, H, W)``.
@@ -171,11 +176,24 @@ def worst_and_best(
     figure, axes = panels(2, count, width=width, height=2 * (width / count + 0.19))
     for ax_row, indices, name in zip(axes, (order[:count], order.flip(0)[:count]), ("best", "worst"), strict=True):
         for ax, i in zip(ax_row, indices.tolist(), strict=True):
-            draw_hand_2d(ax, uv_true[i], images[i], markersize=2.0, linewidth=1.4)
-            draw_hand_2d(ax, uv_pred[i], markersize=0.0, linewidth=1.1, linestyle=(0, (2, 1.2)))
+            show_image(ax, images[i])
+            draw_ghost_2d(ax, uv_true[i])
+            draw_hand_2d(ax, uv_pred[i], markersize=2.0, linewidth=1.3)
             _limit_to(ax, images[i])
-            ax.set_title(f"{name} · {per_hand[i]:.1f} mm", fontsize=8, pad=2)
+            ax.set_title(f"{name} · {per_hand[i]:.1f} mm", fontsize=9, pad=2)
     return figure
+
+
+def draw_ghost_2d(ax: matplotlib.axes.Axes, uv: Tensor) -> None:
+    """A hand that another is compared with, over its picture: white bones with a dark edge, no joints.
+
+    Args:
+        ax: the axes, with the picture on it.
+        uv: ``(21, 2)`` pixels.
+    """
+    points = uv.detach().cpu().numpy()
+    for finger in range(len(FINGERS)):
+        ax.plot(*points[finger_chain(finger)].T, color="white", linewidth=2.2, path_effects=_EDGE, zorder=1.5)
 
 
 def hand_views(xyz: Tensor, *, width: float = 6.0, limits: Tensor | None = None) -> Figure:
@@ -246,7 +264,7 @@ def hand_traces(xyz: Tensor, *, solid: bool = True) -> list[go.Scatter3d]:
 
     Args:
         xyz: ``(21, 3)`` mm.
-        solid: thick, with round joints, in the legend; otherwise thin, dotted, and not in the legend.
+        solid: thick, with round joints, in the legend; otherwise a ghost: thin, dotted, grey, and not in the legend.
 
     Returns:
         The traces in the order of ``FINGERS``.
@@ -266,11 +284,11 @@ def hand_traces(xyz: Tensor, *, solid: bool = True) -> list[go.Scatter3d]:
                 text=[JOINTS[j] for j in chain],
                 hovertemplate="%{text}<br>x %{x} y %{y} z %{z} mm<extra></extra>",
                 line={
-                    "color": FINGER_COLORS[finger_name],
-                    "width": 7 if solid else 3,
+                    "color": FINGER_COLORS[finger_name] if solid else GHOST,
+                    "width": 7 if solid else 5,
                     "dash": "solid" if solid else "dot",
                 },
-                marker={"color": FINGER_COLORS[finger_name], "size": 4 if solid else 2.5},
+                marker={"color": FINGER_COLORS[finger_name] if solid else GHOST, "size": 4 if solid else 3},
                 showlegend=solid,
             )
         )
@@ -339,7 +357,7 @@ def cube_around(*clouds: Tensor) -> np.ndarray:
 
 def legend_line(name: str, *, solid: bool) -> go.Scatter3d:
     """A line that is nowhere but in the legend, to name a hand by how it is drawn."""
-    line = {"color": INK, "width": 7 if solid else 3, "dash": "solid" if solid else "dot"}
+    line = {"color": INK if solid else GHOST, "width": 7 if solid else 5, "dash": "solid" if solid else "dot"}
     return go.Scatter3d(x=[None], y=[None], z=[None], mode="lines", name=name, line=line)
 
 

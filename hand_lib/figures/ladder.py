@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -134,19 +135,27 @@ def of_own_network(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record for record in found if own(record)]
 
 
-def recorded(rows: Iterable[str], profiles: Sequence[str] = RECORDED) -> list[dict[str, Any]]:
-    """The recorded runs of these rows in one profile: that with most of them, of several the first.
+ENOUGH_SEEDS = 3
 
-    Runs of other code or other pictures than today's are left out, and those of another network or start than the
-    profile's own.
+
+def recorded(rows: Iterable[str], profiles: Sequence[str] = RECORDED) -> list[dict[str, Any]]:
+    """The recorded runs of these rows in one profile: that with most of the rows, then with enough seeds of each.
+
+    A single seed of a long training says less of a row than several of a short one; from :data:`ENOUGH_SEEDS` on the
+    better profile is preferred. Runs of other code or other pictures than today's are left out, and those of another
+    network or start than the profile's own.
 
     Args:
         rows: names of rows.
         profiles: to choose from, the better one first.
     """
     rows = list(rows)
-    found = [own_records(profile, rows) for profile in profiles]
-    return max(found, key=lambda own: len({record["row"] for record in own}), default=[])
+
+    def worth(own: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+        seeds = Counter(record["row"] for record in own)
+        return len(seeds), min([*seeds.values(), ENOUGH_SEEDS])
+
+    return max((own_records(profile, rows) for profile in profiles), key=worth, default=[])
 
 
 def recorded_table(rows: Iterable[str]) -> Table | None:

@@ -94,6 +94,9 @@ def slider_figure(
                 "len": 0.94,
                 "x": 0.03,
                 "font": {"size": 11},
+                "bgcolor": "#eeeeee",
+                "bordercolor": "#888888",
+                "activebgcolor": "#888888",
             }
         ],
     )

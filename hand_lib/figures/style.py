@@ -1,7 +1,6 @@
-"""The look of the book: one colour a finger, labelled axes, and figures that read on a light and on a dark page.
+"""The look of the book: one colour per finger, labelled axes, figures that read on a light and on a dark page.
 
-Every figure stands on an opaque white card. No single ink reads well on both a white and a near-black page, so the
-card comes with the figure instead of being left to the theme.
+Colours here are the light page's; :mod:`hand_lib.figures.dark` says what stands for them on the dark one.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from hand_lib.figures import dark
 from hand_lib.skeleton import FINGER_COLORS, WRIST_COLOR
 
 INK = "#222222"
@@ -85,8 +85,9 @@ TEMPLATE = go.layout.Template(
 
 
 def use() -> None:
-    """Set matplotlib's defaults for the book. Call it once at the top of a chapter."""
+    """Set matplotlib's defaults for the book, and let figures be drawn in two inks. Call it once in a chapter."""
     matplotlib.rcParams.update(_RC)
+    dark.register()
 
 
 def panels(

@@ -1,7 +1,6 @@
-"""Controls for the live notebook. Each has a twin on the page, a plotly figure of :mod:`hand_lib.figures.sliders`.
+"""Controls for the live notebook. On the page their twin stands, a plotly figure of :mod:`hand_lib.figures.sliders`.
 
-A widget needs a running kernel. What it shows is one picture, kept in the notebook, so that a page without a kernel
-shows its first state instead of nothing.
+A widget needs a running kernel. On a page it would be a dead control: a cell with one has the tag ``remove-cell``.
 """
 
 from __future__ import annotations
@@ -69,7 +68,6 @@ def explore(draw: Callable[..., Figure], *, alt: str, **controls: ipywidgets.Val
         The box; show it as the last value of a cell.
     """
     picture = ipywidgets.HTML()
-    note = ipywidgets.HTML("<small>These controls work in the live notebook.</small>")
 
     def redraw(_change: object = None) -> None:
         values = {name: control.value for name, control in controls.items()}
@@ -78,7 +76,7 @@ def explore(draw: Callable[..., Figure], *, alt: str, **controls: ipywidgets.Val
     for control in controls.values():
         control.observe(redraw, names="value")
     redraw()
-    return ipywidgets.VBox([*controls.values(), note, picture])
+    return ipywidgets.VBox([*controls.values(), picture])
 
 
 def _as_html(figure: Figure, alt: str) -> str:

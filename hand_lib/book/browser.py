@@ -1,4 +1,4 @@
-"""Chromium for the tests: which one, and how it is started."""
+"""Chromium, which prints the book and looks at its pages in the tests: which one, and how it is started."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from hand_lib.errors import HandLibError
 
 FLAGS = [
     "--no-sandbox",
@@ -26,23 +29,23 @@ _MAC = (
 )
 
 
-class NoBrowser(Exception):
-    """There is no Chromium here."""
+def find_chromium(playwright: Any) -> str:
+    """The browser to drive: ``$CHROMIUM``, one on the PATH, macOS' applications, or Playwright's own.
 
-
-def find_chromium(playwright) -> str:
-    """The browser to drive: ``$CHROMIUM``, one on the PATH, macOS' applications, or Playwright's own."""
+    Raises:
+        HandLibError: there is none.
+    """
     candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, _NAMES), *_MAC, playwright.chromium.executable_path]
     for candidate in candidates:
         if candidate and Path(candidate).is_file():
             return candidate
     how = "brew install --cask chromium" if sys.platform == "darwin" else "apt-get install chromium"
-    raise NoBrowser(f"the site is checked in Chromium, and there is none here: {how} (or set CHROMIUM to its path)")
+    raise HandLibError(f"this needs Chromium, and there is none here: {how} (or set CHROMIUM to its path)")
 
 
 @contextmanager
 def chromium() -> Iterator:
-    """A headless browser with a fresh profile."""
+    """A headless browser with a fresh profile. Raises HandLibError where there is no Chromium."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
