@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +63,13 @@ def test_a_number_beyond_the_last_hand_is_an_error():
     for index in ([5], [-6]):
         with pytest.raises(IndexError):
             mapped[index]
+
+
+def test_files_with_and_without_a_mask_are_no_set():
+    masked = replace(hands(2), mask=torch.zeros(2, 4, 4, dtype=torch.uint8))
+    assert Mapped([masked, masked])[[3]].mask.shape == (1, 4, 4)
+    with pytest.raises(HandLibError, match="mask"):
+        Mapped([masked, hands(1)])
 
 
 def test_pictures_of_what_is_asked_for_go_to_the_device():

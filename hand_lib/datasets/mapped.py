@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from itertools import accumulate
 
 import torch
@@ -20,7 +21,7 @@ class Mapped:
         device: where the pictures of what is asked for go.
 
     Raises:
-        HandLibError: there is no hand.
+        HandLibError: there is no hand, or some parts have a map that others lack.
     """
 
     def __init__(self, parts: Sequence[Samples], device: torch.device | str = "cpu") -> None:
@@ -28,6 +29,12 @@ class Mapped:
         if not self.parts:
             raise HandLibError("there are no samples to join")
         self.device = torch.device(device)
+        given = {
+            tuple(field.name for field in fields(part) if getattr(part, field.name) is not None) for part in self.parts
+        }
+        if len(given) > 1:
+            raise HandLibError("some files have a mask or a depth map, and some have none")
+        (self._names,) = given
         self._ends = torch.tensor(list(accumulate(map(len, self.parts))))
 
     def __len__(self) -> int:
@@ -46,15 +53,15 @@ class Mapped:
                 f"there are {len(self)} hands, none of the numbers {int(numbers.min())}, {int(numbers.max())}"
             )
         which = torch.bucketize(numbers, self._ends, right=True)
-        order, taken = [], []
-        for part in which.unique().tolist():
-            places = (which == part).nonzero().squeeze(-1)
-            order.append(places)
-            begin = int(self._ends[part]) - len(self.parts[part])
-            taken.append(self.parts[part][numbers[places] - begin])
-        if not taken:
+        if not len(numbers):
             return self.parts[0][:0]
-        found = taken[0] if len(taken) == 1 else Samples.concat(taken)[torch.cat(order).argsort()]
+        starts = self._ends - torch.tensor([len(part) for part in self.parts])
+        rows = list(zip(which.tolist(), (numbers - starts[which]).tolist(), strict=True))
+        # Row by row: each is copied out of its file once, into its place in the batch.
+        taken = {
+            name: torch.stack([getattr(self.parts[part], name)[row] for part, row in rows]) for name in self._names
+        }
+        found = Samples(**taken)
         return found if self.device.type == "cpu" else found.pictures_to(self.device)
 
     def pictures_to(self, device: torch.device | str) -> Mapped:
