@@ -89,9 +89,11 @@
       paragraph.firstChild.after(" ", said);
       places.set(found[1], [...(places.get(found[1]) ?? []), said]);
     }
+    const labels = new Map();
     const show = (number, answer) => {
       for (const said of places.get(number) ?? []) {
-        const link = element("a", { href: `#prediction-${number}` }, answer ? "the question" : "Guess first?");
+        const to = { href: `#prediction-${number}`, title: labels.get(number) };
+        const link = element("a", to, answer ? "the question" : "Guess first?");
         said.replaceChildren(...(answer ? ["You said: ", element("strong", {}, answer), " (", link, ")."] : [link]));
       }
     };
@@ -116,6 +118,7 @@
       for (let node = asked.firstChild; node !== field; node = node.nextSibling) question.push(node.textContent);
       const label = `Prediction ${number}: ${question.join("").replace(/\s+/g, " ").trim()}`;
       (field.querySelector("input[type=text]") ?? field).setAttribute("aria-label", label);
+      labels.set(number, label);
       fields.set(number, put);
       show(number, put(read(number)));
     });

@@ -168,7 +168,9 @@ def test_an_answer_is_kept_and_read_back(browser, page: Path) -> None:
     assert said(window) == answers
     assert window.get_by_role("radio", name="the same").is_checked()
     assert window.get_by_role("textbox", name=re.compile("Prediction 2")).input_value() == "5"
-    window.get_by_role("link", name="the question").first.click()
+    back = window.get_by_role("link", name="the question").first
+    assert back.get_attribute("title").endswith("What becomes of its picture?")
+    back.click()
     assert window.url.endswith("#prediction-1")
 
     window.goto(page.with_name("02_others.html").as_uri())  # another chapter's predictions are others

@@ -22,16 +22,16 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
-PAPER = "#14181e"  # the theme's dark page
+PAPER = "#121212"  # the theme's dark page
 
 # For every colour that is lost on a dark page, one that is not, of the same hue.
 DARK: Mapping[str, str] = {
     "#222222": "#e6e6e6",  # ink
     "#000000": "#ffffff",
     "#ffffff": PAPER,  # and what is hollow
-    "#d9d9d9": "#3a424d",  # grid
-    "#eeeeee": "#2a313b",
-    "#f6f6f6": "#1d232b",
+    "#d9d9d9": "#3d3d3d",  # grid
+    "#eeeeee": "#2c2c2c",
+    "#f6f6f6": "#1e1e1e",
     "#b0b0b0": "#757575",  # bones and rays behind what matters
     "#707070": "#a8a8a8",
     "#888888": "#a0a0a0",
