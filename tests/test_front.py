@@ -82,7 +82,7 @@ def test_what_an_earlier_chapter_trained_takes_no_time() -> None:
     times = [record("fr", 60.0), record("afr", 300.0)]
     first, second, third = (training(one, chapters, times) for one in chapters)
     assert "<em>FR</em>:" in first and "about 60 s of one core" in first and "Abacus" in first and "finds" not in first
-    assert "<em>FR</em>, twice, <em>AFR</em>: about 7 min" in second, "two more of FR, and one of AFR"
+    assert "<em>FR</em>, twice · <em>AFR</em>: about 7 min" in second, "two more of FR, and one of AFR"
     assert third == "no row of a table. It finds what chapter 1 trained"
 
 

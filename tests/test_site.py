@@ -106,6 +106,12 @@ CHECKS = (ROOT / "tests" / "page_checks.js").read_text(encoding="utf-8").partiti
 WAITING, FAULTS, FAINT = (f"() => {CHECKS.strip()}.{name}()" for name in ("waiting", "faults", "faint"))
 
 
+def wait_for_theme(page, scheme: str) -> None:
+    """Until the page is light or dark, and no colour is on its way there."""
+    page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
+    page.wait_for_function("() => document.getAnimations().every((one) => one.playState !== 'running')")
+
+
 # Text inside plotly's drawings is in the alternative text, and contrast of code is looked at by `faint`.
 AXE_LEAVES = {"exclude": [[".plotly-figure svg"], [".highlight"]]}
 
@@ -118,7 +124,7 @@ def test_axe_finds_nothing(browser, address: str, name: str) -> None:
         found = []
         for scheme, options in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
+            wait_for_theme(page, scheme)
             answer = Axe().run(page, AXE_LEAVES, {"resultTypes": ["violations"], **options}).response
             for fault in answer["violations"]:
                 places = [node["html"][:120] for node in fault["nodes"][:3]]
@@ -134,7 +140,7 @@ def test_page_is_whole_and_readable(browser, address: str, name: str, device: st
         found = page.evaluate(FAULTS)
         for scheme in ("light", "dark"):  # as the reader's system has it
             page.emulate_media(color_scheme=scheme)
-            page.wait_for_function(f"() => document.documentElement.dataset.theme === '{scheme}'")
+            wait_for_theme(page, scheme)
             found += [f"{scheme}: {fault}" for fault in page.evaluate(FAINT)]
         assert found + visit.complaints == []
 
@@ -164,7 +170,7 @@ def test_front_page_leads_into_the_book(browser, address: str) -> None:
 def test_the_map_fits_its_window_and_leads_into_every_chapter(browser, address: str, device: str) -> None:
     with Visit(browser, address, width=WIDTHS[device]) as visit:
         page = visit.open(f"{PAGES[0]}.html")
-        (drawing,) = [d for d in page.locator(".ladder-map svg").all() if d.is_visible()]
+        (drawing,) = [d for d in page.locator(".ladder-map > div").all() if d.is_visible()]
         links = drawing.locator("a").all()
         leads_to = {urljoin(page.url, a.get_attribute("href")) for a in links}
         assert leads_to == {urljoin(address, f"{name}.html") for name in CHAPTERS}

@@ -128,7 +128,7 @@ def training(chapter: Chapter, chapters: Sequence[Chapter], recorded: Sequence[M
     found = sorted({earlier[row][1] for row in chapter.trains if row not in own})
     said = "no row of a table"
     if own:
-        said = f"{', '.join(_run(row, count) for row, count in own.items())}: {_takes(own, recorded)}"
+        said = f"{' · '.join(_run(row, count) for row, count in own.items())}: {_takes(own, recorded)}"
     if n := chapter.trains_besides:
         said = f"{said}; and " if own else ""
         said += (
@@ -153,4 +153,4 @@ def _takes(own: Mapping[str, int], recorded: Sequence[Mapping[str, Any]]) -> str
     devices = sorted({html.escape(device.removesuffix(", 1 thread")) for _, device in known.values()})
     said = f"about {say_duration(seconds)} of one core in <code>{SHOWN.name}</code> ({', '.join(devices)})"
     unknown = [_run(row, 1) for row in own if row not in known]
-    return said + (f", and more for {', '.join(unknown)}" if unknown else "")
+    return said + (f", and more for {' · '.join(unknown)}" if unknown else "")

@@ -30,14 +30,11 @@ def ladder_map(stops: Sequence[Stop], size: NetworkSize) -> str:
         size: of the networks whose shapes are shown.
     """
     plan = map_plan(stops, size)
-    return "\n".join(
-        [
-            f'<div class="ladder-map" role="group" aria-label="{html.escape(describe(plan))}">',
-            write(_drawing(plan, WIDE, columns=2, name="wide")),
-            write(_drawing(plan, TALL, columns=1, name="tall")),
-            "</div>",
-        ]
-    )
+    parts = [f'<div class="ladder-map" role="group" aria-label="{html.escape(describe(plan))}">']
+    for form, width, columns in (("wide", WIDE, 2), ("tall", TALL, 1)):
+        drawings = (write(_drawing(section, width, columns)) for section in plan)
+        parts += [f'<div class="{form}">', *drawings, "</div>"]
+    return "\n".join([*parts, "</div>"])
 
 
 def describe(plan: Sequence[Section]) -> str:
@@ -76,21 +73,19 @@ class _Sheet:
         self.lows[column] += height
 
 
-def _drawing(plan: Sequence[Section], width: int, *, columns: int, name: str) -> ET.Element:
+def _drawing(section: Section, width: int, columns: int) -> ET.Element:
+    """One section; on paper none is torn apart."""
     sheet = _Sheet(width, columns)
-    for section in plan:
-        y = sheet.level() + (0 if section is plan[0] else 18)
-        sheet.parts.append(text(0, y + 16, section.title, size=14, room=width, class_="section"))
-        sheet.parts.append(path([(0, y + 24), (width, y + 24)], class_="rule"))
-        sheet.lows = [y + 36] * columns
-        _stops(sheet, section.stops)
-        if section.trunk:
-            _trunk(sheet, section.trunk)
-        for i, lane in enumerate(section.lanes):
-            shortest = min(range(columns), key=sheet.lows.__getitem__)
-            _lane(sheet, i if i < columns else shortest, lane, follows=lane.follows and i < columns)
-    height = sheet.level()
-    return element("svg", *sheet.parts, class_=name, viewBox=f"0 0 {width} {height:.0f}", role="presentation")
+    sheet.parts.append(text(0, 16, section.title, size=14, room=width, class_="section"))
+    sheet.parts.append(path([(0, 24), (width, 24)], class_="rule"))
+    sheet.lows = [36.0] * columns
+    _stops(sheet, section.stops)
+    if section.trunk:
+        _trunk(sheet, section.trunk)
+    for i, lane in enumerate(section.lanes):
+        shortest = min(range(columns), key=sheet.lows.__getitem__)
+        _lane(sheet, i if i < columns else shortest, lane, follows=lane.follows and i < columns)
+    return element("svg", *sheet.parts, viewBox=f"0 0 {width} {sheet.level():.0f}", role="presentation")
 
 
 def _trunk(sheet: _Sheet, rungs: Sequence[Rung]) -> None:
