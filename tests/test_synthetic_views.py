@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -67,6 +67,7 @@ def test_no_hand_is_seen_from_outside_the_cone(seed, cone, roll):
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32))
+@example(seed=263)  # one of its numbers is 1 in single precision
 def test_easy_keeps_to_sixty_degrees_of_the_palm(seed):
     for split in SPLITS:
         angle = torch.rad2deg(torch.arccos((-rays(sample_scenes(seed, split, range(150), EASY))[:, 2]).clamp(-1, 1)))

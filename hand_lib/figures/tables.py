@@ -51,7 +51,9 @@ class Table:
         def line(cells: Iterable[str], tag: str) -> str:
             sides = ("left" if i == 0 else self.align for i in range(len(self.header)))
             return "".join(
-                f'<{tag} style="text-align:{side};padding:0.2em 0.7em">{html.escape(cell)}</{tag}>'
+                # A corner with nothing in it is no heading.
+                f'<{tag if cell else "td"} style="text-align:{side};padding:0.2em 0.7em">{html.escape(cell)}'
+                f"</{tag if cell else 'td'}>"
                 for cell, side in zip(cells, sides, strict=True)
             ).join(("<tr>", "</tr>"))
 

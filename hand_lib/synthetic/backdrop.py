@@ -112,7 +112,7 @@ def _material(draws: Draws, choice: Tensor, contrast: Tensor, *, wall: bool = Fa
     """(B, 20), walls are pale: two colours; cells' sizes along u and v and one over them; texels of grain a mm along u
     and v; shift of each second row, how much cells differ, depth of lines, strength of grain and of mottling; texels of
     mottling a mm, an offset, light of its own (none)."""
-    kind = choice[(draws.unit(1)[:, 0] * len(choice)).long()]
+    kind = choice[draws.integer(0, len(choice) - 1)]
     u = draws.unit(8)
     # Walls, floors and tables are seldom dark or strong in colour; wood is brown to grey.
     color = muted(torch.cat([0.25 + 0.75 * u[:, :1], 0.6 * u[:, 1:2], u[:, 2:4]], 1) if wall else u[:, :4])

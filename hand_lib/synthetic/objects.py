@@ -44,7 +44,7 @@ def sample_things(draws: Draws, *, occluder: float) -> Things:
     """Draw objects; ``occluder`` is the probability of one."""
     v = draws.unit(16)
     exponents = torch.tensor([[1.0, 1.0], [0.25, 0.25], [0.25, 1.0]])  # ball, box, cylinder
-    kind = (v[:, 3] * 3).long()
+    kind = (v[:, 3] * 3).long().clamp(max=2)  # in single precision a number below one may be one
     # Cylinders are long: bottles, handles, pens.
     long = torch.where(kind == 2, 1.0 + 2.5 * v[:, 6], 0.75 + 0.5 * v[:, 6])
     return Things(
