@@ -20,7 +20,7 @@ from tiny import TINY, own_folders
 from torch import nn
 
 from hand_lib import cache, experiments, training
-from hand_lib.datasets import synthetic
+from hand_lib.datasets import shards, synthetic
 from hand_lib.datasets.augmentation import GENTLE
 from hand_lib.errors import HandLibError, printable
 from hand_lib.experiments import PROFILES, weights_files
@@ -156,7 +156,7 @@ def drawn(*, seed, split, indices, size, scene, device="cpu") -> Samples:
 
 
 def equal(a: Samples, b: Samples) -> bool:
-    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in synthetic.KEPT)
+    return all(torch.equal(getattr(a, name), getattr(b, name)) for name in shards.KEPT)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

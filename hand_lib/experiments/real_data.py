@@ -76,7 +76,7 @@ def real_data(
     """A data set for a profile's crops. What is not converted yet is converted now.
 
     Args:
-        name: of :data:`hand_lib.datasets.real.published.PUBLISHED`.
+        name: of ``PUBLISHED`` in :mod:`hand_lib.datasets.real.published`.
         root: its folder.
         profile: whose crops.
         announce: told the split's title and what its conversion will take, before it begins.
