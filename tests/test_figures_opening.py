@@ -212,12 +212,18 @@ def test_it_stands_still_for_those_who_want_less_motion_until_they_start_it(brow
     page.context.close()
 
 
-@pytest.mark.slow
-def test_every_joint_is_found_once_and_every_hand_has_its_turn(browser, address: str) -> None:
-    """With a clock that runs fast."""
+def with_own_clock(browser, address: str):
+    """The page in motion, by a clock that runs as the test says."""
     page = browser.new_context(reduced_motion="no-preference").new_page()
     page.clock.install(time=0)
     page.goto(address)
+    return page
+
+
+@pytest.mark.slow
+def test_every_joint_is_found_once_and_every_hand_has_its_turn(browser, address: str) -> None:
+    """With a clock that runs fast."""
+    page = with_own_clock(browser, address)
     seen, pictures = set(), set()
     for _ in range(1200):
         page.clock.run_for(100)
@@ -235,9 +241,7 @@ def test_every_joint_is_found_once_and_every_hand_has_its_turn(browser, address:
 
 @pytest.mark.slow
 def test_on_paper_the_first_hand_stands_whole(browser, address: str) -> None:
-    page = browser.new_context(reduced_motion="no-preference").new_page()
-    page.clock.install(time=0)
-    page.goto(address)
+    page = with_own_clock(browser, address)
     for _ in range(300):  # until a hand is half found
         page.clock.run_for(100)
         if page.locator(".opening-space .later").count() > 10:

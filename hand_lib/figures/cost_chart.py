@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.optimize import isotonic_regression
 
 from hand_lib.figures.style import GRID, INK, SERIES_COLORS, panels
 
@@ -160,12 +160,8 @@ def spread_out(wanted: Sequence[float], *, gap: float) -> list[float]:
     """
     count = len(wanted)
     gap = min(gap, 1 / max(count - 1, 1))
-    # Without the gaps, places may not fall: neighbours that would are taken together, at their mean.
-    pools: list[list[float]] = []
-    for number, place in enumerate(wanted):
-        pools.append([place - number * gap])
-        while len(pools) > 1 and statistics.fmean(pools[-2]) > statistics.fmean(pools[-1]):
-            pools[-2:] = [pools[-2] + pools[-1]]
-    level = [statistics.fmean(pool) for pool in pools for _ in pool]
-    highest = max(0.0, 1 - (count - 1) * gap)
-    return [float(np.clip(place, 0, highest)) + number * gap for number, place in enumerate(level)]
+    if not count:
+        return []
+    gaps = gap * np.arange(count)
+    level = isotonic_regression(wanted - gaps).x  # without the gaps, places may not fall
+    return (np.clip(level, 0, max(0.0, 1 - gaps[-1])) + gaps).tolist()

@@ -50,11 +50,10 @@ class Table:
     def _repr_html_(self) -> str:
         def line(cells: Iterable[str], tag: str) -> str:
             sides = ("left" if i == 0 else self.align for i in range(len(self.header)))
+            tags = (tag if cell else "td" for cell in cells)  # a corner with nothing in it is no heading
             return "".join(
-                # A corner with nothing in it is no heading.
-                f'<{tag if cell else "td"} style="text-align:{side};padding:0.2em 0.7em">{html.escape(cell)}'
-                f"</{tag if cell else 'td'}>"
-                for cell, side in zip(cells, sides, strict=True)
+                f'<{tag} style="text-align:{side};padding:0.2em 0.7em">{html.escape(cell)}</{tag}>'
+                for cell, side, tag in zip(cells, sides, tags, strict=True)
             ).join(("<tr>", "</tr>"))
 
         body = "".join(line(row, "td") for row in self.rows)
