@@ -190,16 +190,13 @@ def error_by_bin(
     Returns:
         The figure; each point stands at its bin's mean value.
     """
-    parts = [part for part in np.array_split(values.detach().cpu().numpy().argsort(kind="stable"), bins) if len(part)]
-    x = [float(values[torch.as_tensor(part)].double().mean()) for part in parts]
     figure, axes = panels(width=width, height=height)
     ax = axes[0, 0]
     for number, (name, given) in enumerate(errors.items()):
-        hands = (given.mean(-1) if given.ndim == 2 else given).detach().cpu().double().numpy()
-        half = [1.96 * hands[part].std(ddof=1) / np.sqrt(len(part)) if len(part) > 1 else 0.0 for part in parts]
+        x, means, half = bin_means(values, given.mean(-1) if given.ndim == 2 else given, bins=bins)
         ax.errorbar(
             x,
-            [hands[part].mean() for part in parts],
+            means,
             yerr=half,
             color=cycle(SERIES_COLORS, number),
             linestyle=cycle(SERIES_DASHES, number),
@@ -214,6 +211,22 @@ def error_by_bin(
     if len(errors) > 1:
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(errors))
     return figure
+
+
+def bin_means(values: Tensor, errors: Tensor, *, bins: int = 6) -> tuple[list[float], list[float], list[float]]:
+    """Bins of as many hands each: their mean values, their mean errors, and half the 95 % intervals of these.
+
+    Args:
+        values: ``(N,)``, a number a hand.
+        errors: ``(N,)`` mm.
+        bins: how many; fewer where there are fewer hands.
+    """
+    order = values.detach().cpu().numpy().argsort(kind="stable")
+    parts = [torch.as_tensor(part) for part in np.array_split(order, bins) if len(part)]
+    errors = errors.detach().cpu().double()
+    half = [1.96 * float(errors[part].std()) / len(part) ** 0.5 if len(part) > 1 else 0.0 for part in parts]
+    means = [float(errors[part].mean()) for part in parts]
+    return [float(values[part].double().mean()) for part in parts], means, half
 
 
 def pair_slider(
