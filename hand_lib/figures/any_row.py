@@ -67,7 +67,7 @@ def error_slider(
         legend={"y": 0.44, "yanchor": "middle"},
         xaxis={"anchor": "y", "tickangle": -90, "tickfont": {"size": 9.5}},
         yaxis={**y, "domain": [0.6, 1]},
-        xaxis2={"anchor": "y2", "title": {"text": "angle between palm and line of sight, degrees"}},
+        xaxis2={"anchor": "y2", "title": {"text": "palm to line of sight, degrees"}},
         yaxis2={**y, "domain": [0, 0.36]},
     )
     figure.layout.sliders[0].pad.t = 74  # below the title of the axis
@@ -175,7 +175,7 @@ def extremes_slider(
         list(errors),
         prefix="row: ",
         start=start,
-        height=560,
+        height=480,
         alt=f"Crops of hands: above the {count} that one row predicts best, below the {count} that it predicts worst; "
         "the truth white, the prediction in the fingers' colours. The slider goes through the rows.",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,10 +12,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from hand_lib.figures.charts import cycle
 from hand_lib.figures.hands import SEEN_FROM, cube_around, hand_traces, legend_line, set_scene
 from hand_lib.figures.sliders import slider_figure
-from hand_lib.figures.style import SERIES_COLORS, SERIES_DASHES, panels, show_image
+from hand_lib.figures.style import panels, show_image
 from hand_lib.skeleton import JOINTS, ROOT, WRIST
 
 INDEX_MCP, LITTLE_MCP = JOINTS.index("index MCP"), JOINTS.index("little MCP")
@@ -166,51 +165,6 @@ def palm_angle(xyz: Tensor) -> Tensor:
     normal = torch.linalg.cross(index, little)  # out of a right hand's palm
     to_camera = -xyz[..., ROOT, :]
     return torch.rad2deg(torch.arccos(torch.cosine_similarity(normal, to_camera, dim=-1).clamp(-1, 1)))
-
-
-def error_by_bin(
-    values: Tensor,
-    errors: Mapping[str, Tensor],
-    *,
-    xlabel: str,
-    ylabel: str = "EPE, mm",
-    bins: int = 6,
-    width: float = 6.0,
-    height: float = 3.2,
-) -> Figure:
-    """How the error depends on something: the mean in bins of as many hands each, with its 95 % interval.
-
-    Args:
-        values: ``(N,)``, a number a hand, such as :func:`palm_angle`.
-        errors: for each name ``(N, 21)`` mm, or ``(N,)`` already averaged over joints.
-        xlabel, ylabel: with their units.
-        bins: how many.
-        width, height: in inches.
-
-    Returns:
-        The figure; each point stands at its bin's mean value.
-    """
-    figure, axes = panels(width=width, height=height)
-    ax = axes[0, 0]
-    for number, (name, given) in enumerate(errors.items()):
-        x, means, half = bin_means(values, given.mean(-1) if given.ndim == 2 else given, bins=bins)
-        ax.errorbar(
-            x,
-            means,
-            yerr=half,
-            color=cycle(SERIES_COLORS, number),
-            linestyle=cycle(SERIES_DASHES, number),
-            marker="o",
-            markersize=4,
-            capsize=2,
-            elinewidth=0.9,
-            label=name,
-        )
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set_ylim(bottom=0)
-    if len(errors) > 1:
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(errors))
-    return figure
 
 
 def bin_means(values: Tensor, errors: Tensor, *, bins: int = 6) -> tuple[list[float], list[float], list[float]]:
