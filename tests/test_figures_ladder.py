@@ -13,9 +13,6 @@ from hand_lib.experiments import PROFILES, Comparison, SeedSpread, pool
 from hand_lib.figures import ladder
 from hand_lib.figures.tables import together
 from hand_lib.models.catalogue import rows_and_variants
-from hand_lib.models.counting import count
-from hand_lib.models.rows import ROWS
-from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import TIPS
 
 KNOWN = SeedSpread(variance=1.0, freedom=30, rows=6)
@@ -131,9 +128,7 @@ def test_lengths_are_compared_over_the_seeds_that_all_have(monkeypatch):
     monkeypatch.setattr(ladder, "records", lambda profile: kept[profile])
     monkeypatch.setattr(ladder, "is_current", lambda record: True)
     assert ladder.by_length(["fr", "afr"]) == {"fr": (24.0, 19.0), "afr": (23.0, 18.0)}
-    assert ladder.length_table(ladder.by_length(["fr"])).rows == (("FR", "24.00", "19.00", "-5.00"),)
-    assert ladder.by_length(["fr", "maps"]) == {} and ladder.length_table(ladder.by_length(["maps"])) is None
-    assert ladder.by_length([]) == {} and ladder.length_table({}) is None
+    assert ladder.by_length(["fr", "maps"]) == ladder.by_length(["maps"]) == ladder.by_length([]) == {}
 
 
 def test_the_papers_difference_is_taken_the_same_way_round():
@@ -185,19 +180,3 @@ def test_errors_are_split_by_visibility_and_by_joint():
     assert line == ("a", f"{(16 * 10 + 4 * 30) / 20:.2f}", "30.00", "–", "30.00", "10.00")
     errors[0, 3], visible[0, 3] = 12.0, False  # the one joint that is seen here and hidden there
     assert ladder.split_table({"a": errors}, visible).rows[0][3] == "+2.00"
-
-
-def test_costs_are_the_counted_ones_and_the_papers_stand_where_it_prints_them():
-    size = NetworkSize(depth=50)
-    rows = ladder.cost_table(["maps", "multihead"], {"large": size}).rows
-    with torch.device("meta"):
-        n = count(ROWS["maps"].build(size), 256)
-    assert rows[0] == (
-        "maps, large",
-        f"{n.params / 1e6:.2f} M",
-        f"{n.head_params / 1e6:.2f} M",
-        f"{n.macs / 1e9:.3f} G",
-        f"{n.head_macs / 1e9:.4f} G",
-        "–",
-    )
-    assert rows[1][-1] == "5.4 M, 0.2 G"

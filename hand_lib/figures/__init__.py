@@ -8,7 +8,7 @@ once.
 * :mod:`~hand_lib.figures.sliders`: ``slider_figure``, ``hand_slider``, ``image_slider``: they move
   on a page without a kernel.
 * :mod:`~hand_lib.figures.charts`: ``curve``, ``pck_curves``, ``error_by_joint``, ``error_by_finger``.
-* :mod:`~hand_lib.figures.features`: ``map_sheet``, ``palm_angle``, ``error_by_bin``, ``pair_slider``.
+* :mod:`~hand_lib.figures.features`: ``map_sheet``, ``palm_angle``, ``bin_means``, ``pair_slider``.
 * :mod:`~hand_lib.figures.tables`: ``results_table``, ``table``, ``banner``.
 * :mod:`~hand_lib.figures.ladder_map`: ``ladder_map``, the map of the book.
 * :mod:`~hand_lib.figures.widgets`: ``explore`` and its controls, for the live notebook.

@@ -1,4 +1,4 @@
-"""The tables of the ladder of rows: how they did so far, what one rung changed, what it costs."""
+"""The tables of the ladder of rows: how they did so far, and what one rung changed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ from hand_lib.experiments.profiles import own_start
 from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table, together
 from hand_lib.metrics import hidden_minus_visible, mean_epe
 from hand_lib.models.catalogue import rows_and_variants
-from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS
-from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import JOINTS, TIPS
 
 TITLES: Mapping[str, str] = {
@@ -180,7 +178,6 @@ def recorded_note(own: Sequence[Mapping]) -> str:
 
 
 LENGTHS = ("quick", "long")  # the same experiment with few steps and with many
-NO_LENGTHS = f"These rows have no seed that is recorded in both {' and '.join(f'`{profile}`' for profile in LENGTHS)}."
 
 
 def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
@@ -198,18 +195,6 @@ def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
         return {}
     means = {key: sum(values[seed] for seed in seeds) / len(seeds) for key, values in epe.items()}
     return {row: (means[row, LENGTHS[0]], means[row, LENGTHS[1]]) for row in rows}
-
-
-def length_table(epe: Mapping[str, tuple[float, float]]) -> Table | None:
-    """What :func:`by_length` gives as a table; None where that is empty."""
-    if not epe:
-        return None
-    steps = [PROFILES[profile].steps for profile in LENGTHS]
-    return table(
-        ["EPE, mm", *(f"{profile}, {count} steps" for profile, count in zip(LENGTHS, steps, strict=True)), "change"],
-        [[title(row), f"{short:.2f}", f"{long:.2f}", f"{long - short:+.2f}"] for row, (short, long) in epe.items()],
-        note="Recorded runs, means over the seeds that all have.",
-    )
 
 
 def _with_constant(given: Sequence[Mapping], rows: Sequence[str], note: str) -> Table:
@@ -356,29 +341,3 @@ def split_table(errors: Mapping[str, Tensor], visible: Tensor) -> Table:
         ],
         note=f"{(~visible).float().mean():.0%} of the joints are hidden.",
     )
-
-
-def cost_table(rows: Sequence[str], sizes: Mapping[str, NetworkSize]) -> Table:
-    """Parameters and multiply-adds of rows, for each size, beside what the paper prints for its head.
-
-    Args:
-        rows: names of rows.
-        sizes: for each name, how large the networks are.
-    """
-    lines = []
-    for where, size in sizes.items():
-        for row in rows:
-            with torch.device("meta"):  # shapes only
-                n = count(ROWS[row].build(size), size.image_size)
-            paper = ROWS[row].paper.at(size) if ROWS[row].paper else {"head_params": None}
-            lines.append(
-                [
-                    f"{title(row)}, {where}",
-                    f"{n.params / 1e6:.2f} M",
-                    f"{n.head_params / 1e6:.2f} M",
-                    f"{n.macs / 1e9:.3f} G",
-                    f"{n.head_macs / 1e9:.4f} G",
-                    "–" if paper["head_params"] is None else f"{paper['head_params']} M, {paper['head_macs']} G",
-                ]
-            )
-    return table(["", "parameters", "of the head", "multiply-adds", "of the head", "paper's head"], lines)
