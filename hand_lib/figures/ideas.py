@@ -19,7 +19,7 @@ GHOST = "#b0b0b0"
 SHADES = "cividis"
 
 
-def alignment_steps(stages: Mapping[str, Tensor], true: Tensor, *, columns: int = 2, width: float = 4.6) -> Figure:
+def alignment_steps(stages: Mapping[str, Tensor], true: Tensor, *, columns: int = 2, width: float = 4.0) -> Figure:
     """One prediction on its way to the truth, a panel a step: the truth grey, the prediction in the fingers' colours.
 
     Args:

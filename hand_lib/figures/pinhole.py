@@ -16,7 +16,7 @@ from hand_lib.skeleton import TIPS
 
 CAMERA, RAY = INK, "#b0b0b0"
 # Of the figure's height: the picture above, the side view below.
-PICTURE, SIDE_VIEW = (0.5, 1.0), (0.0, 0.36)
+PICTURE, SIDE_VIEW = (0.6, 1.0), (0.0, 0.47)
 
 
 def pinhole_drawing(
@@ -91,7 +91,7 @@ def same_picture_slider(
     alt: str,
     titles: Sequence[str] | None = None,
     start: int = 0,
-    height: int = 680,
+    height: int = 760,
 ) -> go.Figure:
     """A hand's picture above, and below, seen from the side, the hands k times as large and as far that all make it.
 
