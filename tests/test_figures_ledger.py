@@ -40,7 +40,7 @@ def test_it_grows_by_a_chapter_s_rungs_and_marks_them(recorded):
 def test_errors_are_those_of_the_records(recorded):
     lines = {line[0]: dict(zip(HEADER, line, strict=True)) for line in ledger.ledger().rows}
     assert lines["ID-1 FR"]["EPE, mm"].replace("\N{NO-BREAK SPACE}", " ") == "21.00 ± 1.41"
-    assert (lines["ID-1 FR"]["seeds"], lines["ID-2 AFR"]["seeds"], lines["ID-3 pooled"]["seeds"]) == ("2", "1", "0")
+    assert (lines["ID-1 FR"]["n"], lines["ID-2 AFR"]["n"], lines["ID-3 pooled"]["n"]) == ("2", "1", "0")
     assert lines["ID-3 pooled"]["EPE, mm"] == "not recorded"
     assert lines["ID-2 AFR"][HEADER[-1]] == "14.08", "as the paper prints it"
 

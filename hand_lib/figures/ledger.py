@@ -50,11 +50,11 @@ LEDGER = (
 HEADER = (
     "rung",
     "D reads",
-    "its hidden units",
+    "hidden units",
     "parameters, 10⁶",
     "multiply-adds, 10⁶",
     "EPE, mm",
-    "seeds",
+    "n",
     PAPER_EPE,
 )
 NEW = "▸ "
