@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -107,7 +107,16 @@ def rows_table(runs: Mapping[str, Sequence[Run]], *, note: str = "") -> Table:
     given = [run.record for members in runs.values() for run in members]
     profile = given[0]["profile"]
     about = f"Profile {profile}; n seeds, mean ± standard deviation."
-    return _with_constant(given, list(runs), f"{about} {note}".strip())
+    constant = {"row": "constant", "metrics": given[0]["constant_prediction"]}
+    return results_table(
+        [constant, *given],
+        COLUMNS,
+        order=["constant", *runs],
+        titles={row: title(row) for row in ("constant", *runs)},
+        paper={row: f"{ROWS[row].paper.epe[18]:.2f}" for row in runs if row in ROWS and ROWS[row].paper},
+        paper_title=PAPER_EPE,
+        note=f"{about} {note}".strip(),
+    )
 
 
 # Profiles whose records the chapters show beside their own numbers, the better one first.
@@ -137,8 +146,8 @@ def of_own_network(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 ENOUGH_SEEDS = 3
 
 
-def recorded(rows: Iterable[str], profiles: Sequence[str] = RECORDED) -> list[dict[str, Any]]:
-    """The recorded runs of these rows in one profile: that with most of the rows, then with enough seeds of each.
+def recorded(rows: Iterable[str]) -> list[dict[str, Any]]:
+    """The recorded runs of these rows in one of :data:`RECORDED`: with most of the rows, then enough seeds of each.
 
     A single seed of a long training says less of a row than several of a short one; from :data:`ENOUGH_SEEDS` on the
     better profile is preferred. Runs of other code or other pictures than today's are left out, and those of another
@@ -146,7 +155,6 @@ def recorded(rows: Iterable[str], profiles: Sequence[str] = RECORDED) -> list[di
 
     Args:
         rows: names of rows.
-        profiles: to choose from, the better one first.
     """
     rows = list(rows)
 
@@ -154,17 +162,7 @@ def recorded(rows: Iterable[str], profiles: Sequence[str] = RECORDED) -> list[di
         seeds = Counter(record["row"] for record in own)
         return len(seeds), min([*seeds.values(), ENOUGH_SEEDS])
 
-    return max((own_records(profile, rows) for profile in profiles), key=worth, default=[])
-
-
-def recorded_table(rows: Iterable[str]) -> Table | None:
-    """The rows as in :func:`rows_table`, but from :func:`recorded` runs, headed so; None where there are none."""
-    rows = list(rows)
-    own = recorded(rows)
-    if not own:
-        return None
-    shown = _with_constant(own, [row for row in rows if any(r["row"] == row for r in own)], recorded_note(own))
-    return replace(shown, header=(f"recorded in {own[0]['profile']}", *shown.header[1:]))
+    return max((own_records(profile, rows) for profile in RECORDED), key=worth)
 
 
 def recorded_note(own: Sequence[Mapping]) -> str:
@@ -195,19 +193,6 @@ def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
         return {}
     means = {key: sum(values[seed] for seed in seeds) / len(seeds) for key, values in epe.items()}
     return {row: (means[row, LENGTHS[0]], means[row, LENGTHS[1]]) for row in rows}
-
-
-def _with_constant(given: Sequence[Mapping], rows: Sequence[str], note: str) -> Table:
-    constant = {"row": "constant", "metrics": given[0]["constant_prediction"]}
-    return results_table(
-        [constant, *given],
-        COLUMNS,
-        order=["constant", *rows],
-        titles={row: title(row) for row in ("constant", *rows)},
-        paper={row: f"{ROWS[row].paper.epe[18]:.2f}" for row in rows if row in ROWS and ROWS[row].paper},
-        paper_title=PAPER_EPE,
-        note=note,
-    )
 
 
 def printed_difference(comparison: Comparison) -> float | None:
