@@ -1,4 +1,4 @@
-"""The command line: ``python -m hand_lib models | train | pretrain | evaluate | results | data | book``.
+"""The command line: ``python -m hand_lib models | train | pretrain | evaluate | submit | results | data | book``.
 
 Exit codes: 0; 1 where a chapter or the site failed, or a data set is not whole; 2 for what a person can mend, said in
 one line; 130 after Ctrl-C, 143 after SIGTERM, 129 where the terminal was closed (SIGHUP). All that was started ends
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
-from hand_lib.commands import data, evaluate, models, results, train
+from hand_lib.commands import data, evaluate, models, results, submit, train
 from hand_lib.commands.ending import Signals, could_not_print, say, say_stopped
 from hand_lib.errors import HandLibError
 
@@ -87,6 +87,8 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     add_one("pretrain", lesson, train.add_pretrain_arguments, train.pretrain_backbone)
     held_out = "measure a trained row or a checkpoint file on held-out hands"
     add_one("evaluate", held_out, evaluate.add_arguments, evaluate.evaluate_run)
+    official = "a trained network's hands as the servers of FreiHAND and HO-3D want them"
+    add_one("submit", official, submit.add_arguments, submit.write_submission)
     add_one("results", "a table of the recorded runs", results.add_arguments, results.show_results)
     data.add_commands(add("data", "public data sets of hands as they lie on this disk: check, convert and show them"))
 

@@ -21,11 +21,30 @@ def add_which(parser: argparse.ArgumentParser, default: str | None = "quick") ->
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the GPU if there is one)")
 
 
+def add_row(parser: argparse.ArgumentParser) -> None:
+    """Declare which trained network: a row's run, or a file."""
+    parser.add_argument("what", metavar="ROW|CHECKPOINT", help="a row that was trained, or a .safetensors file")
+    add_which(parser, default=None)
+    parser.add_argument("--seed", type=int, help="of the row's run (default: 0)")
+    parser.add_argument("--backbone", help="of the row's run (default: the profile's)")
+    parser.add_argument("--start", help="of the row's run (default: the profile's)")
+
+
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Declare which public data set stands in the place of rendered hands."""
-    names = "rhd, stb, freihand, ho3d-v2 or ho3d-v3, in the place of rendered hands"
-    parser.add_argument("--dataset", metavar="NAME", help=names)
-    parser.add_argument("--root", type=Path, metavar="DIR", help="the folder where the data set lies")
+    """Declare which public data sets stand in the place of rendered hands."""
+    names = "rhd, stb, freihand, ho3d-v2 or ho3d-v3, in the place of rendered hands; several mix them"
+    parser.add_argument("--dataset", action="append", metavar="NAME", help=names)
+    folder = "the folder where the data set lies, one for each --dataset"
+    parser.add_argument("--root", action="append", type=Path, metavar="DIR", help=folder)
+    share = "of an epoch's hands, one for each of several data sets (default: every hand once)"
+    parser.add_argument("--share", action="append", type=float, metavar="PART", help=share)
+
+
+def add_other_data(parser: argparse.ArgumentParser) -> None:
+    """Declare a data set to be measured on that is none of those trained on."""
+    names = "another public data set to measure on, dexter-object too"
+    parser.add_argument("--on", metavar="NAME", help=names)
+    parser.add_argument("--on-root", type=Path, metavar="DIR", help="the folder where that lies")
 
 
 def deadline_of(budget: float | None) -> float | None:
@@ -59,13 +78,29 @@ def is_first_process() -> bool:
     return processes().rank == 0
 
 
+def sources(args: argparse.Namespace) -> list[tuple[str, Path]]:
+    """Name and folder of each data set that was named. Raises HandLibError where they do not go together."""
+    names, roots = args.dataset or [], args.root or []
+    if len(names) != len(roots):
+        raise HandLibError("--dataset and --root go together: which data set, and the folder where it lies")
+    if args.share is not None and len(names) < 2:
+        raise HandLibError("--share is for several data sets: leave it out")
+    return list(zip(names, roots, strict=True))
+
+
+def other_source(args: argparse.Namespace) -> tuple[str, Path] | None:
+    """Name and folder of the other data set to measure on, if one was named."""
+    if (args.on is None) != (args.on_root is None):
+        raise HandLibError("--on and --on-root go together: which data set, and the folder where it lies")
+    return None if args.on is None else (args.on, args.on_root)
+
+
 def real_data(args: argparse.Namespace, profile: str | experiments.Profile) -> experiments.RealData | None:
-    """The public data set that was asked for, converted."""
+    """The public data sets that were asked for, converted; None for rendered hands."""
     from hand_lib import experiments
     from hand_lib.commands.data import say_estimate
 
-    if (args.dataset is None) != (args.root is None):
-        raise HandLibError("--dataset and --root go together: which data set, and the folder where it lies")
-    if args.dataset is None:
+    named = sources(args)
+    if not named:
         return None
-    return experiments.real_data(args.dataset, args.root, profile, announce=say_estimate)
+    return experiments.mixed_data(named, profile, shares=args.share, announce=say_estimate)

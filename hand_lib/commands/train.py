@@ -46,7 +46,7 @@ def train_rows(args: argparse.Namespace) -> int:
     first = is_first_process()
     deadline = deadline_of(args.budget)
     if args.missing:
-        own = ("seed", "backbone", "start", "dataset", "root")
+        own = ("seed", "backbone", "start", "dataset", "root", "share")
         leave_out(args, own, "--missing asks for the profile's own seeds, start and hands")
         wanted = experiments.missing(profile, folder=args.results)
     else:
