@@ -111,7 +111,7 @@ def to_samples(hands: Sequence[Hand]) -> Samples:
         missing = int((~hand.annotation.known).sum())
         if missing:
             raise HandLibError(f"{missing} of {NUM_JOINTS} joints of a hand are not known: it can be no sample")
-    return to_pictures(hands)
+    return _batch(hands)
 
 
 def to_pictures(hands: Sequence[Hand]) -> Samples:
@@ -121,15 +121,19 @@ def to_pictures(hands: Sequence[Hand]) -> Samples:
         HandLibError: no hands, pictures of several sizes, masks of some hands only, or a hand of which neither a box
             nor a silhouette nor its joints are known.
     """
+    samples = _batch(hands)
+    if not samples.box.isfinite().all():
+        raise HandLibError("where a hand lies in its picture is not known: neither a box nor its joints are given")
+    return samples
+
+
+def _batch(hands: Sequence[Hand]) -> Samples:
     if not hands:
         raise HandLibError("there are no hands to make samples of")
     sizes = {tuple(hand.image.shape[1:]) for hand in hands}
     if len(sizes) > 1:
         raise HandLibError(f"pictures of several sizes make no batch: {', '.join(map(str, sorted(sizes)))}")
-    samples = Samples.concat([_sample(hand) for hand in hands])
-    if not samples.box.isfinite().all():
-        raise HandLibError("where a hand lies in its picture is not known: neither a box nor its joints are given")
-    return samples
+    return Samples.concat([_sample(hand) for hand in hands])
 
 
 def _sample(hand: Hand) -> Samples:
