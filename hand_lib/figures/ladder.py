@@ -65,6 +65,7 @@ TITLES: Mapping[str, str] = {
     "groups-k1-wide": "one wide group",
     "groups-k3-straight": "3 groups, straight-through",
     "groups-k3-eq10": "3 learnt groups, Eq. 10",
+    "groups-k3-late": "3 groups, learnt late",
     "hourglass-k1": "hourglass",
     "hourglass-k3-manual": "hourglass, 3 groups by hand",
     "hourglass-k3-manual-fused": "hourglass, 3 groups by hand, fused",
