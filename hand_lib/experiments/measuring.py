@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hand_lib.datasets.real.checks import evenly
 from hand_lib.evaluation import Predictions, mean_targets, predict, predict_constant
 from hand_lib.experiments.planning import Plan
 from hand_lib.experiments.profiles import Profile, datasets, elsewhere
@@ -63,7 +64,8 @@ def measure_real(
     """
     training_set, evaluation_set = real.sets
     config = replace(profile.training_config(seed=0, precision="32-true"), image_size=image_size)
-    constant = mean_targets(training_set[:CONSTANT_FROM], config)
+    # Evenly spread: hands of one file follow each other, and so do data sets.
+    constant = mean_targets(training_set[evenly(len(training_set), CONSTANT_FROM)], config)
     return (
         predict(model.eval(), evaluation_set, image_size=image_size, device=device),
         predict_constant(constant, evaluation_set, image_size=image_size),

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from hand_lib.experiments.schema import Decides, Recorded, RecordedRun, RunRecord, same
 from hand_lib.strict import Name, Positive, Strict, Text
 
 
 class RealDataSaid(Strict):
-    """:attr:`hand_lib.experiments.real_data.RealData.decides`."""
+    """:attr:`hand_lib.experiments.real_data.RealData.decides`.
+
+    Attributes:
+        training: the folder's name, or those of several data sets.
+        training_count: different hands.
+        epoch: of several data sets, how many hands of each an epoch shows.
+    """
 
     version: Text
     dataset: Name
-    training: Text
+    training: Text | Annotated[list[Text], Field(min_length=2, max_length=20)]
     evaluation: Text
     training_count: Positive
     evaluation_count: Positive
     size: Positive
+    epoch: Annotated[list[Positive], Field(min_length=2, max_length=20)] | None = None
 
 
 class RealDecides(Decides):
