@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixtures_real import write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
+from hand_lib.datasets.real.imitations import write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from torch import Tensor
 
 from hand_lib import official

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixtures_real import write_dexter, write_freihand, write_rhd
+from hand_lib.datasets.real.imitations import write_dexter, write_freihand, write_rhd
 from hypothesis import given
 from hypothesis import strategies as st
 from test_mapped import equal, hands

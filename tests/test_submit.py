@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fixtures_real import HO3D_LIST, write_dexter, write_freihand, write_ho3d
+from hand_lib.datasets.real.imitations import HO3D_LIST, write_dexter, write_freihand, write_ho3d
 from tiny import own_folders
 
 from hand_lib import experiments, official
