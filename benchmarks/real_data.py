@@ -1,11 +1,11 @@
 """Public data sets: what reading and converting a hand costs, and what training on converted hands does.
 
-    python benchmarks/real_data.py [--hands 8192] [--device cpu]
+    python benchmarks/real_data.py [--hands 4096] [--device cpu]
 
 Nobody's pictures are shipped, so rendered hands are written as the data sets lie on disk, a few and over again.
 Reading: a picture decoded by Pillow alone, the reader's hand, the same cut out, and a converted hand taken out of its
-file. Training: steps of one row with their batches, from rendered hands in memory, from converted hands in memory and from
-the same in their files, mapped. Both of the latter are first shown to give the same batch. The memory is that of a
+file. Training: steps of one row with their batches, from rendered hands in memory, from converted hands in memory and
+from the same in their files, mapped. Both of the latter are first shown to give the same batch. The memory is that of a
 process that trains, without what belongs to files.
 """
 
@@ -16,7 +16,6 @@ import io
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from PIL import Image
 from hand_lib import cache, experiments, training
 from hand_lib.datasets.augmentation import Augmentation
 from hand_lib.datasets.mapped import Mapped
+from hand_lib.datasets.real import imitations
 from hand_lib.datasets.real.conversion import Conversion, convert, open_converted
 from hand_lib.datasets.real.cut_outs import CutOut, cut
 from hand_lib.datasets.real.published import PUBLISHED
@@ -69,7 +69,7 @@ class Settings:
     network: NetworkSize
     batch_size: int
     precision: str
-    hands: int = 8192
+    hands: int = 4096
     rendered: int = 128
 
     def __post_init__(self) -> None:
@@ -96,33 +96,17 @@ class Settings:
 # ---------------------------------------------------------------------------------------------------------- on the disk
 
 
-def write(name: str, root: Path) -> None:
-    """Write a data set's training hands; the tests' writers do it."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    try:
-        import fixtures_real
-    finally:
-        sys.path.pop(0)
-    writers: dict[str, Callable[..., object]] = {
-        "freihand": fixtures_real.write_freihand,
-        "rhd": fixtures_real.write_rhd,
-        "ho3d-v2": fixtures_real.write_ho3d,
-    }
+WRITERS: dict[str, Callable[..., object]] = {
+    "freihand": imitations.write_freihand,
+    "rhd": imitations.write_rhd,
+    "ho3d-v2": imitations.write_ho3d,
+}
+
+
+def write(name: str, root: Path, hands: int = WRITTEN) -> None:
+    """Write a data set's training hands: rendered ones, the first twelve over and over again."""
     root.mkdir()
-    writers[name](root, count=WRITTEN)
-
-
-def repeat(root: Path, hands: int) -> None:
-    """Have a written FreiHAND hold so many hands, four pictures each: the same again under other numbers."""
-    (folder,) = root.glob("training/rgb")
-    for version, number in itertools.product(range(4), range(WRITTEN, hands)):
-        first = 32_560 * version
-        for kind in ("rgb", "mask") if version == 0 else ("rgb",):
-            source = folder.parent / kind / f"{first + number % WRITTEN:08d}.jpg"
-            shutil.copyfile(source, folder.parent / kind / f"{first + number:08d}.jpg")
-    for path in root.glob("training_*.json"):
-        content = json.loads(path.read_text())
-        path.write_text(json.dumps([content[number % WRITTEN] for number in range(hands)]))
+    WRITERS[name](root, count=hands)
 
 
 def converted(settings: Settings, name: str, root: Path) -> Conversion:
@@ -276,7 +260,7 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
                 root = Path(folder) / name
                 write(name, root)
                 lines += reading(settings, name, root, device, timing)
-            repeat(root := Path(folder) / "freihand", -(-settings.hands // 4))
+            write("freihand", root := Path(folder) / "many", -(-settings.hands // 4))  # each in four versions
             return lines + trained(settings, converted(settings, "freihand", root), device, timing)
         finally:
             if before is None:
@@ -305,7 +289,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its own arguments."""
     parser.add_argument("--row", default="multihead", help="that is trained (default: multihead)")
     parser.add_argument("--profile", default="quick", help="smoke, quick, long, full or paper (default: quick)")
-    parser.add_argument("--hands", type=int, default=8192, metavar="N", help="converted hands to train on (8192)")
+    parser.add_argument("--hands", type=int, default=4096, metavar="N", help="converted hands to train on (4096)")
     parser.add_argument("--rendered", type=int, default=128, metavar="N", help="rendered hands to draw from (128)")
 
 

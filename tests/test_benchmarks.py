@@ -209,8 +209,7 @@ def test_reading_is_compared_with_pillow_and_training_with_rendered_hands(record
 
 
 def test_the_written_hands_are_repeated_under_other_numbers(tmp_path):
-    real_data.write("freihand", tmp_path / "freihand")
-    real_data.repeat(tmp_path / "freihand", 15)
+    real_data.write("freihand", tmp_path / "freihand", 15)
     reader = PUBLISHED["freihand"].reader(tmp_path / "freihand", "training")
     assert len(reader) == 60
     for index in (12, 15 + 13, 45 + 14):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixtures_real import write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from torch import Tensor
 
 from hand_lib import official
@@ -15,6 +14,7 @@ from hand_lib.datasets.augmentation import crop
 from hand_lib.datasets.real import HO3D, RHD, STB, DexterObject, FreiHAND, Reader, to_samples
 from hand_lib.datasets.real.depth_files import read_root_depths
 from hand_lib.datasets.real.hands import to_pictures
+from hand_lib.datasets.real.imitations import write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from hand_lib.errors import HandLibError
 from hand_lib.protocols import dexter_object_scores
 from hand_lib.skeleton import ROOT, TIPS, WRIST

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_real import write_rhd
 from made_records import COMMIT, changed, made_run, sealed
 from tiny import own_folders
 
 from hand_lib import cache, experiments
 from hand_lib.__main__ import main, make_parser
+from hand_lib.datasets.real.imitations import write_rhd
 from hand_lib.datasets.real.published import PUBLISHED
 from hand_lib.experiments import planning
 from hand_lib.experiments.real_data import DATA_SET_VERSION

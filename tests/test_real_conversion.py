@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 import torch
 from damage import damage_bytes, damage_tree
-from fixtures_real import STB_SEQUENCES, write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from test_mapped import equal, hands
 
 from hand_lib import cache, training
@@ -26,6 +25,14 @@ from hand_lib.datasets.mapped import Mapped
 from hand_lib.datasets.real import FreiHAND, conversion
 from hand_lib.datasets.real.conversion import Conversion, convert, open_converted
 from hand_lib.datasets.real.cut_outs import CutOut, cut
+from hand_lib.datasets.real.imitations import (
+    STB_SEQUENCES,
+    write_dexter,
+    write_freihand,
+    write_ho3d,
+    write_rhd,
+    write_stb,
+)
 from hand_lib.datasets.real.manifests import MANIFEST_FILE, read_manifest
 from hand_lib.datasets.real.published import PUBLISHED
 from hand_lib.datasets.shards import shard_path, write_shard

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixtures_real import write_dexter, write_freihand, write_rhd
 from hypothesis import given
 from hypothesis import strategies as st
 from test_mapped import equal, hands
@@ -17,6 +16,7 @@ from hand_lib import experiments
 from hand_lib.__main__ import main
 from hand_lib.datasets.mapped import Mapped, Mixture
 from hand_lib.datasets.real.dexter_object import SEQUENCES
+from hand_lib.datasets.real.imitations import write_dexter, write_freihand, write_rhd
 from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
 

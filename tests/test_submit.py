@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fixtures_real import HO3D_LIST, write_dexter, write_freihand, write_ho3d
 from tiny import own_folders
 
 from hand_lib import experiments, official
 from hand_lib.__main__ import main
 from hand_lib.datasets.real import HO3D, freihand, ho3d
 from hand_lib.datasets.real.dexter_object import SEQUENCES
+from hand_lib.datasets.real.imitations import HO3D_LIST, write_dexter, write_freihand, write_ho3d
 from hand_lib.datasets.real.published import get_published
 from hand_lib.protocols import freihand_scores, ho3d_scores
 
