@@ -1,4 +1,4 @@
-"""The command line: ``python -m hand_lib models | train | pretrain | evaluate | results | data | book``.
+"""The command line: ``python -m hand_lib models | train | pretrain | evaluate | results | export | data | book``.
 
 Exit codes: 0; 1 where a chapter or the site failed, or a data set is not whole; 2 for what a person can mend, said in
 one line; 130 after Ctrl-C, 143 after SIGTERM, 129 where the terminal was closed (SIGHUP). All that was started ends
@@ -194,7 +194,11 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     results.add_argument("--results", type=Path, metavar="DIR", help="where the records are (default: results/)")
     results.add_argument("--json", action="store_true", help="the records themselves, or the missing ones")
 
+    from hand_lib import network_commands
     from hand_lib.data_command import add_commands
+
+    exported = "round trained networks and put them into the package, for its pages; or write one as ONNX"
+    network_commands.add_export_arguments(add("export", network_commands.export, exported))
 
     data = "public data sets of hands as they lie on this disk: check, convert and show them"
     add_commands(commands.add_parser("data", help=data, description=data[:1].upper() + data[1:] + "."))

@@ -66,19 +66,11 @@ def evaluate_checkpoint(
     Raises:
         HandLibError: no such file; damaged; a file that tells of no row of this package; weights that do not fit.
     """
-    tensors, metadata = cache.read_tensors(path)
-    said = _read_about(path, metadata)
+    said, step, model = read_model(path)
     row, network = get_row(said.row), NetworkSize(**said.network.model_dump())
     profile_ = get_profile(profile or said.profile)
-    step = None
-    if said.kind == training.CHECKPOINT_KIND:
-        step = read_saved(path, metadata).step
-        tensors = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    with torch.device("meta"):  # names and shapes alone: what a file asks for may be larger than this machine
-        fits = row.build(network).state_dict()
-    cache.expect_tensors(path, tensors, fits)
     where = training.choose_device(device)
-    model = _loaded(path, row.build(network), tensors).to(where, memory_format=torch.channels_last)
+    model.to(where, memory_format=torch.channels_last)
     if real is None:
         result, constant = measure(profile_, model, image_size=network.image_size, device=where), None
     else:
@@ -93,6 +85,28 @@ def evaluate_checkpoint(
         "constant_prediction": constant_prediction(profile_) if constant is None else constant.metrics,
         **({} if real is None else {"dataset": real.name, "scores": scores(real.name, result)}),
     }
+
+
+def read_model(path: Path) -> tuple[About, int | None, nn.Module]:
+    """A network from a weights file or a training checkpoint that this package wrote.
+
+    Returns:
+        What the file says of itself; the step of a checkpoint, None for finished weights; the network on the CPU.
+
+    Raises:
+        HandLibError: as :func:`evaluate_checkpoint`.
+    """
+    tensors, metadata = cache.read_tensors(path)
+    said = _read_about(path, metadata)
+    row, network = get_row(said.row), NetworkSize(**said.network.model_dump())
+    step = None
+    if said.kind == training.CHECKPOINT_KIND:
+        step = read_saved(path, metadata).step
+        tensors = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    with torch.device("meta"):  # names and shapes alone: what a file asks for may be larger than this machine
+        fits = row.build(network).state_dict()
+    cache.expect_tensors(path, tensors, fits)
+    return said, step, _loaded(path, row.build(network), tensors)
 
 
 def scores(dataset: str, said: Predictions) -> list[dict[str, Any]]:

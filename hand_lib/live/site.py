@@ -1,0 +1,100 @@
+"""What the pages load of the package's networks: files cut into scripts, and one script that lists them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hand_lib import experiments
+from hand_lib.cache import atomic_write
+from hand_lib.experiments import DATA_SEED, PROFILES
+from hand_lib.live.shipped import PROFILE, SHIPPED_ROWS, Shipped, find_shipped
+from hand_lib.live.structure import structure
+from hand_lib.models.size import NetworkSize
+from hand_lib.synthetic import render
+
+# Held-out hands of the evaluation set, open enough to be read at a glance; both left and right ones.
+HANDS = tuple(range(24))
+HANDS_FILE = "hands"
+PART = 2**18  # characters of base64 a script
+
+
+def write_site(folder: Path) -> None:
+    """Write ``files/*.js``, the networks and the hands in parts, and ``list.js``, which says what there is.
+
+    Args:
+        folder: beside the scripts of ``assets/live/``; made if it is missing.
+
+    Raises:
+        HandLibError: a network is damaged; the folder cannot be written.
+    """
+    networks = find_shipped()
+    files = {row: network.content for row, network in networks.items()} | {HANDS_FILE: hands_file()}
+    listed = {name: _write_parts(folder / "files", name, content) for name, content in files.items()}
+    for row, network in networks.items():
+        listed[row] |= about(network)
+    said = {"files": listed, "structures": structures()}
+    lines = [f"  Live.{name} = {json.dumps(content, separators=(',', ':'))};" for name, content in said.items()]
+    with atomic_write(folder / "list.js") as file:
+        file.write("\n".join(["{", "  const Live = (globalThis.Live ??= {});", *lines, "}", ""]).encode())
+
+
+def about(network: Shipped) -> dict[str, Any]:
+    """What a page says of a network."""
+    record = network.record
+    return {
+        **{name: record[name] for name in ("row", "profile", "seed", "checkpoint_sha256", "evaluation_images")},
+        "title": experiments.get_row(record["row"]).title,
+        "epe": round(record["rounded_epe_mean"], 2),
+    }
+
+
+def structures() -> list[dict[str, Any]]:
+    """What each row that the pages can compute is made of, at the size that each profile gives it.
+
+    A reader's own file of weights names its row and size, and is read by this.
+    """
+    sizes = dict.fromkeys(profile.network for profile in PROFILES.values())
+    return [
+        {"row": row, "network": asdict(size), "structure": structure(_shapes(row, size), size)}
+        for row in SHIPPED_ROWS
+        for size in sizes
+    ]
+
+
+def _shapes(row: str, size: NetworkSize) -> torch.nn.Module:
+    with torch.device("meta"):
+        return experiments.get_row(row).build(size)
+
+
+def hands_file() -> bytes:
+    """Pictures, joints and cameras of :data:`HANDS`, as safetensors."""
+    from safetensors.torch import save
+
+    profile = PROFILES[PROFILE]
+    where = {"seed": DATA_SEED, "split": "evaluation", "size": profile.render_size, "scene": profile.scene}
+    samples = render(indices=list(HANDS), **where)
+    tensors = {name: getattr(samples, name).contiguous() for name in ("images", "xyz", "K", "box")}
+    return save({**tensors, "right": samples.right.to(torch.uint8)})
+
+
+def _write_parts(folder: Path, name: str, content: bytes) -> dict[str, int]:
+    text = base64.b64encode(content).decode()
+    count = math.ceil(len(text) / PART)
+    for i in range(count):
+        with atomic_write(folder / f"{name}.{i}.js") as file:
+            file.write(f'Live.part("{name}",{i},"{text[i * PART : (i + 1) * PART]}");\n'.encode())
+    return {"parts": count, "bytes": len(content), "crc32": zlib.crc32(content)}
+
+
+def megabytes(files: Mapping[str, Any]) -> float:
+    """What a page loads of these files of the list, in millions of bytes as they travel."""
+    return sum(file["bytes"] for file in files.values()) * 4 / 3 / 1e6
