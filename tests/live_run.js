@@ -2,7 +2,7 @@
 // a browser alike. Takes Live and a request; gives, for each state, the picture and the answer of each stage.
 (Live, { network, hands, states, simd }) => {
   const bytes = (text) => Live.fromBase64(text).buffer;
-  const built = new Live.Network(Live.readTensors(bytes(network)), { simd });
+  const built = Live.network(Live.readTensors(bytes(network)), { simd });
   const bank = Live.hands(Live.readTensors(bytes(hands)));
   const size = built.side;
   const answers = states.map(({ hand, how, cover }) => {

@@ -3,8 +3,18 @@
   const Live = (globalThis.Live ??= {});
   const JOINTS = 21, MEAN = [0.485, 0.456, 0.406], DEVIATION = [0.229, 0.224, 0.225], EPSILON = 1e-5;
 
-  // A file that readTensors has read: the package's own say what they are made of. Of a reader's own run the site's
-  // list says it, for the rows and sizes that the book has. Throws an Error for people.
+  // The network of a file that readTensors has read. Throws an Error for people, whatever is wrong with the file.
+  Live.network = (file, options) => {
+    try {
+      return new Live.Network(file, options);
+    } catch (error) {
+      if (error.constructor === Error) throw error;
+      throw new Error(`the tensors of this file are no ${String(file.about.row).slice(0, 40)} of this book`);
+    }
+  };
+
+  // What a file's network is made of. The package's own say what they are made of. Of a reader's own run the site's
+  // list says it, for the rows and sizes that the book has.
   const structureOf = ({ about }) => {
     if (about.structure) return JSON.parse(about.structure);
     if (!about.row || !about.network) throw new Error("this file is not a network of this book: it names no row");

@@ -9,19 +9,22 @@
     if (buffer.byteLength < 8) throw refuse("it is empty or cut short");
     const length = Number(new DataView(buffer).getBigUint64(0, true));
     if (length > buffer.byteLength - 8) throw refuse("its head is cut short");
-    let head;
+    let about, entries;
     try {
-      head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+      const { __metadata__, ...others } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
+      about = __metadata__ ?? {};
+      entries = Object.entries(others).map(([name, { dtype, shape, data_offsets: [from, to] }]) => {
+        return { name, dtype, shape, from, to, count: shape.reduce((product, n) => product * n, 1) };
+      });
     } catch {
       throw refuse("its head cannot be read");
     }
-    const { __metadata__: about = {}, ...entries } = head;
     const tensors = {};
-    for (const [name, { dtype, shape, data_offsets: [from, to] }] of Object.entries(entries)) {
-      const Kind = KINDS[dtype];
-      const count = shape.reduce((product, n) => product * n, 1);
+    for (const { name, dtype, shape, from, to, count } of entries) {
+      const Kind = Object.hasOwn(KINDS, dtype) && KINDS[dtype];
       if (!Kind) throw new Error(`${name} is of the type ${dtype}, and this page reads ${Object.keys(KINDS).join(", ")}`);
-      if (to - from !== count * Kind.BYTES_PER_ELEMENT || 8 + length + to > buffer.byteLength) throw refuse(`${name} is cut short`);
+      const bytes = count * Kind.BYTES_PER_ELEMENT;
+      if (!(from >= 0 && to - from === bytes && 8 + length + to <= buffer.byteLength)) throw refuse(`${name} is cut short`);
       tensors[name] = { shape, data: new Kind(buffer.slice(8 + length + from, 8 + length + to)) };
     }
     return { about, tensors };

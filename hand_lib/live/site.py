@@ -6,7 +6,7 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,16 @@ def about(network: Shipped) -> dict[str, Any]:
     }
 
 
-def structures() -> list[dict[str, Any]]:
-    """What each row that the pages can compute is made of, at the size that each profile gives it.
+def structures(sizes: Sequence[NetworkSize] | None = None) -> list[dict[str, Any]]:
+    """What each row that the pages can compute is made of.
 
     A reader's own file of weights names its row and size, and is read by this.
+
+    Args:
+        sizes: at which; None takes those of the profiles.
     """
-    sizes = dict.fromkeys(profile.network for profile in PROFILES.values())
+    if sizes is None:
+        sizes = list(dict.fromkeys(profile.network for profile in PROFILES.values()))
     return [
         {"row": row, "network": asdict(size), "structure": structure(_shapes(row, size), size)}
         for row in SHIPPED_ROWS
