@@ -7,6 +7,8 @@ import json
 import shutil
 import subprocess
 import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ import torch
 from conftest import ROOT
 from torch import Tensor
 
+from hand_lib.book.live_figures import scripts_for, widgets_of
 from hand_lib.camera import crop_transform, warp_image
+from hand_lib.live.site import COMPUTING
 from hand_lib.samples import Samples
 
 SCRIPTS = ROOT / "assets" / "live"
-COMPUTING = ("matrix.js", "tensors.js", "layers.js", "network.js", "crops.js")  # in this order; none needs a page
 PARITY = ROOT / "tests" / "live_run.js"
 
 
@@ -76,3 +79,64 @@ def seen(samples: Samples, state: dict[str, Any], size: int) -> tuple[Tensor, Te
     for disc in state["cover"]:
         image[..., (u - disc["u"]) ** 2 + (v - disc["v"]) ** 2 < disc["radius"] ** 2] = 0.5
     return image, A
+
+
+# -------------------------------------------------------------------------------------------------------- in a browser
+
+LOAD = ".live-load"
+THEME = """
+:root { --pst-color-text-base: #222; --pst-color-text-muted: #555; --pst-color-primary: #0a4dab;
+  --pst-color-background: #fff; --pst-color-surface: #f3f4f5; --pst-color-danger: #a00; }
+@media (prefers-color-scheme: dark) { :root { --pst-color-text-base: #ddd; --pst-color-text-muted: #aaa;
+  --pst-color-primary: #56b4e9; --pst-color-background: #121212; --pst-color-surface: #29313d; } }
+body { font: 16px sans-serif; color: var(--pst-color-text-base); background: var(--pst-color-background); }
+"""
+STILL = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+
+
+def write_page(path: Path, section: str) -> None:
+    """A page with a still and, under it, a section, as the built book has them; its scripts lie in ``_static``."""
+    scripts = "".join(f'<script defer src="../_static/{name}"></script>' for name in scripts_for(widgets_of([section])))
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head += f'<title>A figure</title><link rel="icon" href="data:,"><style>{THEME}</style>'
+    head += f'<link rel="stylesheet" href="../_static/live/live.css">{scripts}'
+    still = f'<div class="output"><img src="{STILL}" width="300" height="90" alt="what stands there until then"></div>'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = f'<div class="cell_output">{still}<div class="output text_html">{section}</div></div>'
+    path.write_text(f"{head}<body><article>{body}</article></body></html>", encoding="utf-8")
+
+
+@contextmanager
+def opened(
+    browser, address: str, *, width: int = 1280, scheme: str = "light", allowed: tuple[str, ...] = (), **options: Any
+) -> Iterator:
+    """A page in a window of its own. Whatever it asks of another place, or complains of, fails the test.
+
+    Args:
+        browser: from :func:`hand_lib.book.browser.chromium`.
+        address: of the page.
+        width: of the window.
+        scheme: "light" or "dark".
+        allowed: parts of complaints that belong to the test.
+        options: of the browser's context.
+    """
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+    base, complaints = address.partition("notebooks/")[0], []
+
+    def guard(route) -> None:
+        if not route.request.url.startswith((base, "data:", "blob:")):
+            complaints.append(f"request to another place: {route.request.url[:200]}")
+            route.abort()
+        else:
+            route.continue_()
+
+    context.route("**/*", guard)
+    page = context.new_page()
+    page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(f"script error: {error}"))
+    try:
+        page.goto(address)
+        yield page
+        assert [c for c in complaints if not any(part in c for part in allowed)] == []
+    finally:
+        context.close()

@@ -6,7 +6,7 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,28 +14,34 @@ from typing import Any
 import torch
 
 from hand_lib import experiments
-from hand_lib.cache import atomic_write
+from hand_lib.cache import atomic_write, readable_errors
 from hand_lib.experiments import DATA_SEED, PROFILES
 from hand_lib.live.shipped import PROFILE, SHIPPED_ROWS, Shipped, find_shipped
 from hand_lib.live.structure import structure
 from hand_lib.models.size import NetworkSize
 from hand_lib.synthetic import render
 
-# Held-out hands of the evaluation set, open enough to be read at a glance; both left and right ones.
+# Held-out hands of the evaluation set, left ones and right ones.
 HANDS = tuple(range(24))
 HANDS_FILE = "hands"
 PART = 2**18  # characters of base64 a script
 
+# In the order in which each needs those before it.
+COMPUTING = ("matrix.js", "tensors.js", "layers.js", "network.js", "crops.js")
+SCRIPTS = (*COMPUTING, "controls.js", "drawing.js", "figure.js")
 
-def write_site(folder: Path) -> None:
-    """Write ``files/*.js``, the networks and the hands in parts, and ``list.js``, which says what there is.
+
+def write_site(scripts: Path, folder: Path) -> None:
+    """Write what the pages load: ``live.js`` and ``widgets/*.js``, ``live.css``, ``list.js`` and ``files/*.js``.
 
     Args:
-        folder: beside the scripts of ``assets/live/``; made if it is missing.
+        scripts: the folder ``assets/live/`` of a checkout.
+        folder: of the site; made if it is missing.
 
     Raises:
-        HandLibError: a network is damaged; the folder cannot be written.
+        HandLibError: a script is missing; a network is damaged; the folder cannot be written.
     """
+    write_scripts(scripts, folder)
     networks = find_shipped()
     files = {row: network.content for row, network in networks.items()} | {HANDS_FILE: hands_file()}
     listed = {name: _write_parts(folder / "files", name, content) for name, content in files.items()}
@@ -45,6 +51,24 @@ def write_site(folder: Path) -> None:
     lines = [f"  Live.{name} = {json.dumps(content, separators=(',', ':'))};" for name, content in said.items()]
     with atomic_write(folder / "list.js") as file:
         file.write("\n".join(["{", "  const Live = (globalThis.Live ??= {});", *lines, "}", ""]).encode())
+
+
+def write_scripts(scripts: Path, folder: Path) -> None:
+    """Write the scripts and the styles as the pages load them: joined, without indentation and lines of comment."""
+    with readable_errors(scripts, "read"):
+        joined = "".join(lean((scripts / name).read_text(encoding="utf-8")) for name in SCRIPTS)
+        written = {"live.js": joined, "live.css": (scripts / "live.css").read_text(encoding="utf-8")}
+        for path in sorted((scripts / "widgets").glob("*.js")):
+            written[f"widgets/{path.name}"] = lean(path.read_text(encoding="utf-8"))
+    for name, text in written.items():
+        with atomic_write(folder / name) as file:
+            file.write(text.encode())
+
+
+def lean(script: str) -> str:
+    """A script without indentation, empty lines and lines of comment; no string here goes over a line's end."""
+    lines = [line.strip() for line in script.splitlines()]
+    return "".join(f"{line}\n" for line in lines if line and not line.startswith("//"))
 
 
 def about(network: Shipped) -> dict[str, Any]:
@@ -97,8 +121,3 @@ def _write_parts(folder: Path, name: str, content: bytes) -> dict[str, int]:
         with atomic_write(folder / f"{name}.{i}.js") as file:
             file.write(f'Live.part("{name}",{i},"{text[i * PART : (i + 1) * PART]}");\n'.encode())
     return {"parts": count, "bytes": len(content), "crc32": zlib.crc32(content)}
-
-
-def megabytes(files: Mapping[str, Any]) -> float:
-    """What a page loads of these files of the list, in millions of bytes as they travel."""
-    return sum(file["bytes"] for file in files.values()) * 4 / 3 / 1e6
