@@ -1,4 +1,4 @@
-"""The command line: ``python -m hand_lib models | train | pretrain | evaluate | submit | results | data | book``.
+"""The command line, ``python -m hand_lib COMMAND``: a parser and one way to end, whatever the command.
 
 Exit codes: 0; 1 where a chapter or the site failed, or a data set is not whole; 2 for what a person can mend, said in
 one line; 130 after Ctrl-C, 143 after SIGTERM, 129 where the terminal was closed (SIGHUP). All that was started ends
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn, TextIO
 
-from hand_lib.commands import data, evaluate, models, results, submit, train
+from hand_lib.commands import data, evaluate, export, models, predict, results, submit, train
 from hand_lib.commands.ending import Signals, could_not_print, say, say_stopped
 from hand_lib.errors import HandLibError
 
@@ -98,6 +98,10 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
 
             add_arguments(parser)
 
+    exported = "round trained networks and put them into the package, for its pages; or write one as ONNX"
+    add_one("export", exported, export.add_arguments, export.export_networks)
+    photographed = "what a network says of a photograph: a drawing, and the joints as JSON"
+    add_one("predict", photographed, predict.add_arguments, predict.predict_photograph)
     add_one("book", "execute the chapters and build the site", declare_book, _run_book)
     return parser
 
