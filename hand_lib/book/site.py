@@ -12,16 +12,20 @@ from pathlib import Path
 
 import yaml
 
+from hand_lib.book import own_hand
 from hand_lib.book.chapters import Chapter, find_chapters, put_address, read_notebook, write_notebook
 from hand_lib.book.children import run
 from hand_lib.book.execution import is_current
 from hand_lib.book.front import HEADS, check_rows, write_heads, write_map
+from hand_lib.book.live_figures import LIVE
 from hand_lib.book.settings import Settings, check_files, read_contents, read_settings
 from hand_lib.book.vendor import vendor_assets
 from hand_lib.cache import readable_errors
 from hand_lib.errors import HandLibError
 from hand_lib.experiments import records
-from hand_lib.figures import results_page
+from hand_lib.experiments.recording import REAL
+from hand_lib.figures import public_results, results_page
+from hand_lib.live.site import write_site
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def check(root: Path) -> Settings:
     settings = read_settings(root)
     check_files(root, settings, read_contents(root))
     results_page.markdown(records(folder=root / "results"))
+    public_results.markdown(records(folder=root / "results" / REAL))
     check_rows(find_chapters(root))
     if not _jupyter_book().is_file():
         raise HandLibError(f"no {_jupyter_book()}: install the book's tools with `make`, or `pip install -e .[book]`")
@@ -72,8 +77,12 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
         for name in ("book", "assets"):
             without = shutil.ignore_patterns(".ipynb_checkpoints")
             shutil.copytree(root / name, folders.stage / name, ignore=without, copy_function=_copy)
+        shutil.rmtree(folders.stage / "assets" / LIVE, ignore_errors=True)
+        write_site(root / "assets" / LIVE, folders.stage / "assets" / LIVE)
         shutil.copy(root / "_toc.yml", folders.stage)
         results_page.write(folders.stage / "book" / "results_table.md", root / "results")
+        public_results.write(folders.stage / "book" / "public_results_table.md", root / "results" / REAL)
+        own_hand.write(folders.stage / "book" / "own_hand_place.md", root / "results")
         write_map(folders.stage / "book" / "ladder_map.md", chapters)
         write_heads(folders.stage / HEADS, chapters, root / "results")
         staged = yaml.safe_dump(settings.staged(), sort_keys=False)

@@ -8,6 +8,7 @@ from typing import Any
 from docutils import nodes
 
 from hand_lib.book.front import HEADS
+from hand_lib.book.live_figures import LIVE, scripts_for, widgets_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -38,9 +39,19 @@ def put_head(app: Any, doctree: nodes.document) -> None:
         title.parent.insert(1, nodes.raw("", file.read_text(encoding="utf-8"), format="html"))
 
 
+def add_live_scripts(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Give a page that has figures which a network moves the scripts for them, and no other page."""
+    names = [] if doctree is None else widgets_of(node.astext() for node in doctree.findall(nodes.raw))
+    if names:
+        app.add_css_file(f"{LIVE}/live.css")
+    for script in scripts_for(names):
+        app.add_js_file(script, loading_method="defer")
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Sphinx calls this."""
     app.connect("config-inited", add_templates)
     app.connect("doctree-read", put_head)
+    app.connect("html-page-context", add_live_scripts)
     app.connect("html-page-context", drop_repeated_scripts, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -45,7 +45,7 @@ def draw_hand_2d(
     linewidth: float = 1.6,
     legend: bool = False,
 ) -> matplotlib.axes.Axes:
-    """Draw one hand's skeleton, a colour a finger, over its picture if there is one.
+    """Draw one hand's skeleton, a colour per finger, over its picture if there is one.
 
     Args:
         ax: the axes to draw on.
@@ -191,7 +191,7 @@ def hand_3d(
     height: int = 430,
     seen_from: Sequence[float] = SEEN_FROM,
 ) -> go.Figure:
-    """A hand, or several, in a scene that can be turned: one colour a finger, equal axes in millimetres.
+    """A hand, or several, in a scene that can be turned: one colour per finger, equal axes in millimetres.
 
     Args:
         xyz: ``(21, 3)`` mm in the camera frame, or named hands (the first is drawn solid, the others thin and dotted).
@@ -225,7 +225,7 @@ def hand_3d(
 
 
 def hand_traces(xyz: Tensor, *, solid: bool = True) -> list[go.Scatter3d]:
-    """Five plotly lines, wrist to tip, one a finger.
+    """Five plotly lines, wrist to tip, one per finger.
 
     Args:
         xyz: ``(21, 3)`` mm.

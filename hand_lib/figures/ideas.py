@@ -10,12 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from hand_lib.figures.hands import draw_hand_2d, finger_chain
+from hand_lib.figures.hands import GHOST, draw_hand_2d, finger_chain
 from hand_lib.figures.style import INK, panels
 from hand_lib.metrics import joint_errors
 from hand_lib.skeleton import FINGERS
 
-GHOST = "#b0b0b0"
 SHADES = "cividis"
 
 

@@ -78,7 +78,7 @@ TITLES: Mapping[str, str] = {
     "maps-groups-3": "maps, 3 learnt groups",
     "maps-groups-3-manual": "maps, 3 groups by hand",
     "maps-groups-5": "maps, 5 learnt groups",
-    "maps-groups-5-manual": "maps, a group a finger",
+    "maps-groups-5-manual": "maps, a group per finger",
     "maps-groups-5-random": "maps, 5 random groups",
 }
 COLUMNS = (

@@ -189,7 +189,7 @@ def printed_steps(records: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[
 
 
 def printed_steps_table(steps: Mapping[str, Sequence[tuple[Rung, float, str]]], *, note: str = "") -> Table:
-    """What :func:`printed_steps` gives: a line a step, the paper's difference in a column of its own."""
+    """What :func:`printed_steps` gives: a line per step, the paper's difference in a column of its own."""
     lines = []
     for heading, members in steps.items():
         lines.append((heading, *[""] * 5))

@@ -1,0 +1,137 @@
+// What a figure is moved by: sliders, buttons, a guess; by finger, mouse and keys alike. And what it says.
+{
+  const Live = (globalThis.Live ??= {});
+
+  Live.element = (name, attributes = {}, ...children) => {
+    const made = document.createElement(name);
+    for (const [attribute, value] of Object.entries(attributes)) if (value !== null) made.setAttribute(attribute, value);
+    made.append(...children);
+    return made;
+  };
+  const element = Live.element;
+
+  // Numbers for people: a minus that is one, and a plus where a change is meant.
+  Live.number = (value, digits = 1) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
+  Live.change = (value, digits = 1) => (Live.number(value, digits).startsWith("−") ? "" : "+") + Live.number(value, digits);
+
+  // act(right, down, x, y): how far the pointer went, and where it is, in widths of the element. down(x, y): where it
+  // was put down.
+  Live.dragged = (target, act, down = () => {}) => {
+    let last = null;
+    const place = (event) => {
+      const box = target.getBoundingClientRect();
+      return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.width];
+    };
+    target.addEventListener("pointerdown", (event) => {
+      target.setPointerCapture(event.pointerId);
+      last = place(event);
+      down(...last);
+    });
+    target.addEventListener("pointermove", (event) => {
+      if (!last) return;
+      const now = place(event);
+      act(now[0] - last[0], now[1] - last[1], ...now);
+      last = now;
+    });
+    for (const end of ["pointerup", "pointercancel"]) target.addEventListener(end, () => (last = null));
+  };
+
+  // act(right, down): one step of an arrow key.
+  Live.arrows = (target, act) => {
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+    target.addEventListener("keydown", (event) => {
+      if (!steps[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      act(...steps[event.key]);
+    });
+  };
+
+  // A slider with its name and value: {element, set(value)}.
+  Live.slider = ({ name, from, to, step = 1, value, unit = "", changed }) => {
+    const input = element("input", { type: "range", min: from, max: to, step, value }), said = element("output");
+    const digits = `${step}`.split(".")[1]?.length ?? 0;
+    const say = () => {
+      said.textContent = Live.number(+input.value, digits) + unit;
+      input.setAttribute("aria-valuetext", said.textContent);
+    };
+    input.addEventListener("input", () => {
+      say();
+      changed(+input.value);
+    });
+    say();
+    const set = (next) => {
+      input.value = next;
+      say();
+    };
+    return { element: element("label", { class: "live-slider" }, element("span", {}, name), input, said), set };
+  };
+
+  Live.button = (text, pressed, attributes = {}) => {
+    const made = element("button", { type: "button", ...attributes }, text);
+    made.addEventListener("click", () => pressed(made));
+    return made;
+  };
+
+  // A button that is on or off.
+  Live.toggle = (text, on, changed) =>
+    Live.button(text, (made) => {
+      const now = made.getAttribute("aria-pressed") !== "true";
+      made.setAttribute("aria-pressed", now);
+      changed(now);
+    }, { "aria-pressed": on });
+
+  Live.choice = (name, options, chosen, changed) => {
+    const list = element("select", {}, ...options.map(([value, text]) => element("option", { value }, text)));
+    list.value = chosen;
+    list.addEventListener("change", () => changed(list.value));
+    return element("label", { class: "live-choice" }, element("span", {}, name), list);
+  };
+
+  // Which hand is looked at: chosen(number) is told.
+  Live.handChooser = (count, first, chosen) => {
+    let now = first;
+    const go = (step) => chosen((now = (now + step + count) % count));
+    return [Live.button("‹ hand", () => go(-1), { "aria-label": "previous hand" }), Live.button("hand ›", () => go(1), { "aria-label": "next hand" })];
+  };
+
+  // A question first: reveal(guess) is called once, with the number of the choice.
+  Live.guess = (question, choices, reveal) => {
+    const buttons = choices.map((text, i) =>
+      Live.button(text, (made) => {
+        for (const button of buttons) button.disabled = true;
+        made.setAttribute("aria-pressed", true);
+        reveal(i);
+      }));
+    const heading = element("p", {}, element("strong", {}, "Guess first. "), question);
+    return element("div", { class: "live-guess" }, heading, element("div", { class: "live-buttons" }, ...buttons));
+  };
+
+  // Draws at most once a frame, however often it is asked.
+  Live.soon = (draw) => {
+    let asked = false;
+    return () => {
+      if (asked) return;
+      asked = true;
+      requestAnimationFrame(() => {
+        asked = false;
+        draw();
+      });
+    };
+  };
+  Live.breath = () => new Promise((resolve) => setTimeout(resolve));
+
+  // A sentence that changes: seen at once, and read aloud when it has stood for a while.
+  Live.sentence = () => {
+    const seen = element("p", { class: "live-said" }), heard = element("p", { class: "live-heard", "aria-live": "polite" });
+    let waiting;
+    const say = (text) => {
+      seen.textContent = text;
+      clearTimeout(waiting);
+      waiting = setTimeout(() => (heard.textContent = text), 900);
+    };
+    return { elements: [seen, heard], say };
+  };
+
+  Live.pane = (content, caption) => element("figure", {}, content, element("figcaption", {}, caption));
+  Live.panes = (...panes) => element("div", { class: "live-panes" }, ...panes);
+}
