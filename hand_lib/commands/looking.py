@@ -11,7 +11,7 @@ from hand_lib.commands import placing
 from hand_lib.errors import HandLibError
 
 if TYPE_CHECKING:
-    from hand_lib.datasets.real import Reader
+    from hand_lib.datasets.real import hands
     from hand_lib.datasets.real.published import Published
     from hand_lib.experiments import Loaded
     from hand_lib.official import Placed, Poses
@@ -33,7 +33,12 @@ class Looked:
 
 
 def look(
-    args: argparse.Namespace, weights: Path, reader: Reader, published: Published, root: Path, trained_on: list[Reader]
+    args: argparse.Namespace,
+    weights: Path,
+    reader: hands.Reader,
+    published: Published,
+    root: Path,
+    trained_on: list[hands.Reader],
 ) -> Looked:
     """Show a network all hands of a reader, and put what it says into space.
 
@@ -52,7 +57,7 @@ def look(
     return Looked(network=network, poses=poses, placed=placing.place(args, poses, own))
 
 
-def evaluation_reader(published: Published, root: Path) -> Reader:
+def evaluation_reader(published: Published, root: Path) -> hands.Reader:
     """The evaluation hands of a data set. Raises HandLibError where it has none."""
     reader = published.reader(root, "evaluation")
     if not len(reader):

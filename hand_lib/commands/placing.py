@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hand_lib.errors import HandLibError, choose
 
 if TYPE_CHECKING:
-    from hand_lib.datasets.real import Reader
+    from hand_lib.datasets.real import hands
     from hand_lib.official import Known, Placed, Poses
 
 DEPTHS = ("truth", "wrist", "bone")
@@ -53,7 +53,7 @@ def _millimetres(text: str) -> float:
         raise HandLibError(f"--scale {text[:25]}: given, mean, or a length in millimetres") from error
 
 
-def place(args: argparse.Namespace, poses: Poses, training: list[Reader]) -> Placed:
+def place(args: argparse.Namespace, poses: Poses, training: list[hands.Reader]) -> Placed:
     """A network's poses in millimetres, by what was asked for.
 
     Args:
@@ -70,7 +70,7 @@ def place(args: argparse.Namespace, poses: Poses, training: list[Reader]) -> Pla
     return official.place(poses, depth=_depth(args, poses, scale), scale=scale)
 
 
-def _scale(args: argparse.Namespace, poses: Poses, training: list[Reader]) -> Known:
+def _scale(args: argparse.Namespace, poses: Poses, training: list[hands.Reader]) -> Known:
     from hand_lib import official
 
     if args.scale == "given":

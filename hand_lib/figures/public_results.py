@@ -41,7 +41,7 @@ def write(path: Path, folder: Path | None = None) -> None:
 
     Args:
         path: the file to write.
-        folder: where the records are, instead of :func:`hand_lib.experiments.real_results`.
+        folder: where the records are, instead of :func:`hand_lib.experiments.recording.real_results`.
 
     Raises:
         HandLibError: a record cannot be read, or a file cannot be written.
