@@ -83,7 +83,7 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
         results_page.write(folders.stage / "book" / "results_table.md", root / "results")
         public_results.write(folders.stage / "book" / "public_results_table.md", root / "results" / REAL)
         if (folders.stage / "book" / "your_own_hand.md").is_file():
-            own_hand.write(folders.stage / "book" / "own_hand_place.md", root / "results")
+            own_hand.write(folders.stage / "book", root / "results")
         write_map(folders.stage / "book" / "ladder_map.md", chapters)
         write_heads(folders.stage / HEADS, chapters, root / "results")
         staged = yaml.safe_dump(settings.staged(), sort_keys=False)
