@@ -1,14 +1,7 @@
 // What a figure is moved by: sliders, buttons, a guess; by finger, mouse and keys alike. And what it says.
 {
   const Live = (globalThis.Live ??= {});
-
-  Live.element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name);
-    for (const [attribute, value] of Object.entries(attributes)) if (value !== null) made.setAttribute(attribute, value);
-    made.append(...children);
-    return made;
-  };
-  const element = Live.element;
+  const { element } = Live;
 
   // Numbers for people: a minus that is one, and a plus where a change is meant.
   Live.number = (value, digits = 1) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
@@ -64,12 +57,6 @@
       say();
     };
     return { element: element("label", { class: "live-slider" }, element("span", {}, name), input, said), set };
-  };
-
-  Live.button = (text, pressed, attributes = {}) => {
-    const made = element("button", { type: "button", ...attributes }, text);
-    made.addEventListener("click", () => pressed(made));
-    return made;
   };
 
   // A button that is on or off.
