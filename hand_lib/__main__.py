@@ -1,4 +1,4 @@
-"""The command line: ``python -m hand_lib models | train | pretrain | evaluate | results | export | data | book``.
+"""The command line: ``python -m hand_lib models | train | pretrain | evaluate | results | export | predict | …``.
 
 Exit codes: 0; 1 where a chapter or the site failed, or a data set is not whole; 2 for what a person can mend, said in
 one line; 130 after Ctrl-C, 143 after SIGTERM, 129 where the terminal was closed (SIGHUP). All that was started ends
@@ -199,6 +199,8 @@ def make_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     exported = "round trained networks and put them into the package, for its pages; or write one as ONNX"
     network_commands.add_export_arguments(add("export", network_commands.export, exported))
+    predicted = "what a network says of a photograph: a drawing, and the joints as JSON"
+    network_commands.add_predict_arguments(add("predict", network_commands.predict, predicted))
 
     data = "public data sets of hands as they lie on this disk: check, convert and show them"
     add_commands(commands.add_parser("data", help=data, description=data[:1].upper() + data[1:] + "."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from hand_lib.errors import HandLibError, printable
 
 if TYPE_CHECKING:
     from torch import nn
+
+_DRAWN = (".png", ".jpg", ".pdf", ".svg")
 
 
 def add_export_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,3 +84,62 @@ def chosen_network(what: str) -> tuple[str, int, nn.Module]:
         return title, network.size.image_size, network.network()
     said, _, model = read_model(path)
     return f"{said.row}, profile {said.profile}, seed {said.seed}", said.network.image_size, model.eval()
+
+
+def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of ``predict`` on ``parser``."""
+    parser.add_argument("photograph", type=Path, metavar="PHOTO", help="a JPEG, PNG, WebP, BMP or TIFF")
+    rows = "a row that comes with the package, or your own .safetensors (default: multihead)"
+    parser.add_argument("--row", default="multihead", metavar="ROW|FILE", help=rows)
+    box = "round the hand, in pixels; by default as large as fits into the middle"
+    parser.add_argument("--box", type=float, nargs=4, metavar=("U0", "V0", "U1", "V1"), help=box)
+    parser.add_argument("--left", action="store_true", help="it is a left hand")
+    drawn = "the drawing; joints are written beside it as .json (default: PHOTO's name-hand.png in this folder)"
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=drawn)
+
+
+def predict(args: argparse.Namespace) -> int:
+    """Write what a network says of a photograph: a drawing, and the joints as JSON.
+
+    Raises:
+        HandLibError: no picture, no such network, a box outside the picture, a format that cannot be drawn.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise HandLibError("to draw needs matplotlib: `pip install -e .[notebooks]`")
+    import matplotlib
+    import torch
+
+    matplotlib.use("agg")
+    from hand_lib import cache
+    from hand_lib.figures.photographs import answer_figure
+    from hand_lib.live import photographs
+    from hand_lib.skeleton import JOINTS
+
+    path = args.output or Path(f"{args.photograph.stem}-hand.png")
+    if path.suffix not in _DRAWN:
+        raise HandLibError(f"-o {path}: a drawing is one of {', '.join(_DRAWN)}")
+    picture = photographs.read_photograph(args.photograph)
+    if args.box is None:
+        box = photographs.middle_box(picture)
+    else:
+        box = photographs.checked_box(torch.tensor(args.box), picture)
+    title, side, network = chosen_network(args.row)
+    said = photographs.answer(network, picture, side=side, box=box, right=not args.left)
+    content = {
+        "network": title,
+        "right": not args.left,
+        "box": box.tolist(),
+        "joints": [
+            {"name": name, "uv": uv, "depth": depth, "xyz": xyz}
+            for name, uv, depth, xyz in zip(
+                JOINTS, said.uv.tolist(), said.depth.tolist(), said.xyz.tolist(), strict=True
+            )
+        ],
+    }
+    figure = answer_figure(picture, box, said, title=title)
+    with cache.atomic_write(path) as file:
+        figure.savefig(file, format=path.suffix[1:])
+    cache.write_json(path.with_suffix(".json"), content)
+    written = f"{printable(str(path))} and {printable(str(path.with_suffix('.json')))}"
+    print(f"{title}: {written}. A network answers with a hand, whatever the picture shows.", flush=True)
+    return 0

@@ -225,6 +225,40 @@ def test_sliders_move_figures_without_a_kernel(browser, address: str, name: str)
         assert visit.complaints == []
 
 
+def with_live_figures(built_site: Path) -> list[str]:
+    """The pages with a figure that a network moves."""
+    return [name for name in PAGES if '<section class="live"' in (built_site / f"{name}.html").read_text()]
+
+
+def test_networks_run_in_the_pages_that_say_so(browser, address: str, built_site: Path) -> None:
+    """Served, with all else cut off: on a phone, in the theme's own styles."""
+    names = with_live_figures(built_site)
+    assert {"notebooks/05_average_feature_regression", "book/your_own_hand"} <= set(names)
+    for name in names:
+        with Visit(browser, address, width=WIDTHS["phone"]) as visit:
+            page = visit.open(f"{name}.html")
+            for number in range(page.locator("section.live").count()):
+                section = page.locator("section.live").nth(number)
+                section.locator(".live-load").click()
+                section.locator(".live-stage canvas").first.wait_for(timeout=60_000)
+                if (stills := section.locator("xpath=ancestor::*[contains(@class, 'cell_output')]//img")).count():
+                    assert not any(still.is_visible() for still in stills.all()), "the still gives way"
+            assert page.evaluate(FAULTS) + visit.complaints == []
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                wait_for_theme(page, scheme)
+                found = Axe().run(page, [[".live"]], {"resultTypes": ["violations"]}).response["violations"]
+                assert [(scheme, fault["id"], fault["nodes"][0]["html"][:120]) for fault in found] == []
+
+
+def test_only_pages_with_such_a_figure_load_its_scripts(built_site: Path) -> None:
+    having = set(with_live_figures(built_site))
+    for name in PAGES:
+        page = BeautifulSoup((built_site / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+        links = [e.get("src") or e.get("href") for e in page.select("script[src*='live/'], link[href*='live/']")]
+        assert bool(links) == (name in having), name
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_predictions_are_asked_and_read_back(browser, address: str, name: str) -> None:
     """Each item of the list is a form, and is read back below; see test_predictions for what becomes of an answer."""

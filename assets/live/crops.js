@@ -77,6 +77,14 @@
     Array.from({ length: JOINTS }, (_, i) => Math.hypot(...[0, 1, 2].map((axis) => one[3 * i + axis] - other[3 * i + axis])));
   Live.mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
+  // A hand in lengths of the scale bone, (63), root at 0, from joints in pixels and relative depths, as if it were seen
+  // from far away: how large a pixel is, the bone's own length says (hand_lib.live.photographs).
+  Live.fromAfar = (uv, depths) => {
+    const [root, next] = [uv[ROOT], uv[NEXT]], leans = Math.min(Math.abs(depths[NEXT] - depths[ROOT]), 0.95);
+    const unit = Math.hypot(next[0] - root[0], next[1] - root[1]) / Math.sqrt(1 - leans ** 2) || 1;
+    return Float64Array.from(uv.flatMap(([u, v], i) => [(u - root[0]) / unit, (v - root[1]) / unit, depths[i] - depths[ROOT]]));
+  };
+
   // The hands of the site's file, as hand_lib.samples has them.
   Live.hands = ({ tensors }) => {
     const [count, , h, w] = tensors.images.shape;

@@ -35,23 +35,28 @@
     stage.focus({ preventScroll: true });
   };
 
-  // A file of one's own in the place of one of the networks: chosen, or dropped on the figure.
+  // A file of one's own in the place of one of the networks: chosen, or dropped on the figure. A widget takes any row by
+  // own(network), or one of its own rows by changed(), with `networks` as it is now.
   const ownRow = (section, { networks }, widget) => {
-    if (!widget?.changed || !Object.keys(networks).length) return null;
+    if (!widget?.changed && !widget?.own) return null;
     const said = Live.element("span", { role: "status" });
     const take = async (file) => {
       try {
-        const own = await Live.ownNetwork(file), row = own.about.row in networks ? own.about.row : null;
-        if (!row) throw new Error(`it is of ${own.about.row}, and this figure shows ${Object.keys(networks).join(" and ")}`);
-        networks[row] = own;
+        const own = await Live.ownNetwork(file), { row } = own.about;
+        if (!widget.own && !(row in networks)) throw new Error(`it is of ${row}, and this figure shows ${Object.keys(networks).join(" and ")}`);
         said.textContent = `Now in use: your ${Live.about(own)}.`;
+        if (widget.own) return widget.own(own);
+        networks[row] = own;
         widget.changed();
       } catch (error) {
         said.textContent = `${file.name} is not used: ${error.message}.`;
       }
     };
     const input = Live.element("input", { type: "file", accept: ".safetensors" });
-    input.addEventListener("change", () => input.files[0] && take(input.files[0]));
+    input.addEventListener("change", () => {
+      if (input.files[0]) take(input.files[0]);
+      input.value = ""; // so that the same file, trained on, can be chosen again
+    });
     section.addEventListener("dragover", (event) => event.preventDefault());
     section.addEventListener("drop", (event) => {
       event.preventDefault();

@@ -44,12 +44,14 @@ def find_chromium(playwright: Any) -> str:
 
 
 @contextmanager
-def chromium() -> Iterator:
-    """A headless browser with a fresh profile. Raises HandLibError where there is no Chromium."""
+def chromium(*flags: str) -> Iterator:
+    """A headless browser with a fresh profile, with these flags besides. Raises HandLibError where there is none."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=FLAGS, headless=True)
+        browser = playwright.chromium.launch(
+            executable_path=find_chromium(playwright), args=[*FLAGS, *flags], headless=True
+        )
         try:
             yield browser
         finally:

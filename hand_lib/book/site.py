@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 
+from hand_lib.book import own_hand
 from hand_lib.book.chapters import Chapter, find_chapters, put_address, read_notebook, write_notebook
 from hand_lib.book.children import run
 from hand_lib.book.execution import is_current
@@ -78,6 +79,7 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
         write_site(root / "assets" / LIVE, folders.stage / "assets" / LIVE)
         shutil.copy(root / "_toc.yml", folders.stage)
         results_page.write(folders.stage / "book" / "results_table.md", root / "results")
+        own_hand.write(folders.stage / "book" / "own_hand_place.md", root / "results")
         write_map(folders.stage / "book" / "ladder_map.md", chapters)
         write_heads(folders.stage / HEADS, chapters, root / "results")
         staged = yaml.safe_dump(settings.staged(), sort_keys=False)

@@ -41,14 +41,21 @@ def place(still: Figure, widget: str, rows: Sequence[str], *, verb: str = "Move 
     display(HTML(section_html(widget, networks, verb=verb)))
 
 
-def section_html(widget: str, networks: Sequence[Shipped], *, verb: str) -> str:
-    """The place as HTML: what the networks are, in words, and what a script needs to know."""
+def section_html(widget: str, networks: Sequence[Shipped], *, verb: str, hands: str = "all") -> str:
+    """The place as HTML: what the networks are, in words, and what a script needs to know.
+
+    Args:
+        widget: its script's name.
+        networks: that it asks at first.
+        verb: what the button invites to.
+        hands: "all" if it shows the held-out hands of the site, "none" if it does not load them.
+    """
     said = "; ".join(
         f"<code>{n.row}</code>, profile <code>{n.record['profile']}</code>, seed {n.record['seed']}, "
         f"{n.record['rounded_epe_mean']:.1f} mm on {n.record['evaluation_images']} held-out hands"
         for n in networks
     )
-    known = {"widget": widget, "rows": " ".join(n.row for n in networks), "verb": verb}
+    known = {"widget": widget, "rows": " ".join(n.row for n in networks), "verb": verb, "hands": hands}
     data = " ".join(f'data-{name}="{html.escape(value, quote=True)}"' for name, value in known.items())
     what = "networks are recorded runs" if len(networks) > 1 else "network is a recorded run"
     return f'<section class="live" {data}><p>The {what} of the book: {said}.</p></section>'
