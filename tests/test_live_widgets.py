@@ -6,6 +6,7 @@ What each verdict says is checked against PyTorch on the same rounded weights.
 from __future__ import annotations
 
 import http.server
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,9 @@ from typing import Any
 import live
 import pytest
 import torch
+from bs4 import BeautifulSoup
 from conftest import ROOT
+from IPython.display import HTML
 from live import LOAD, opened
 from torch import Tensor
 
@@ -54,19 +57,20 @@ def drag(page: Any, canvas: int, right: float, down: float = 0.0) -> None:
 
 def swap_cells_by_keys(page: Any) -> None:
     cells = page.locator(".live-cells button")
-    before = cells.all_inner_texts()
+    before, columns = cells.all_inner_texts(), 8
     cells.nth(0).focus()
     for key in ("ArrowRight", "Enter", "ArrowDown", "Enter"):
         page.keyboard.press(key)
-    page.wait_for_function(f"() => document.querySelectorAll('.live-cells button')[1].textContent === '{before[5]}'")
-    before[1], before[5] = before[5], before[1]
+    there = before[1 + columns]
+    page.wait_for_function(f"() => document.querySelectorAll('.live-cells button')[1].textContent === '{there}'")
+    before[1], before[1 + columns] = there, before[1]
     assert cells.all_inner_texts() == before
 
 
 def swap_cells_by_pointer(page: Any) -> None:
     page.locator(".live-cells button").nth(0).click()
-    page.locator(".live-cells button").nth(15).click()
-    page.wait_for_function("() => document.querySelectorAll('.live-cells button')[0].textContent === '16'")
+    page.locator(".live-cells button").nth(63).click()
+    page.wait_for_function("() => document.querySelectorAll('.live-cells button')[0].textContent === '64'")
 
 
 def press(text: str, key: str) -> Callable[[Any], None]:
@@ -79,6 +83,22 @@ def click(text: str) -> Callable[[Any], None]:
 
 def on_canvas(canvas: int, key: str) -> Callable[[Any], None]:
     return lambda page: page.locator("canvas").nth(canvas).press(key)
+
+
+STATE = "() => [...document.querySelectorAll('.live-said, .live table, .live-cells')].map((e) => e.innerText).join('|')"
+
+
+def stroke_joints(page: Any) -> None:
+    """Choose a group, and stroke over the palm."""
+    click("group 3")(page)
+    drag(page, canvas=0, right=0.2)
+
+
+def show_groups() -> None:
+    live_widgets.display(None)
+    palm_middle_tips = [0, 0, 0, 1, 2, *([0, 1, 1, 2] * 4)]
+    learnt = {"learnt, seed 0": torch.tensor(palm_middle_tips).roll(2).tolist(), "learnt, seed 1": palm_middle_tips}
+    live_widgets.display(HTML(live_widgets.groups_html(learnt, [14.1, 13.9], [13.4])))
 
 
 def in_list(page: Any) -> None:
@@ -134,8 +154,8 @@ READERS = {
         keys=(on_canvas(1, "ArrowDown"), lambda page: page.locator("input").nth(2).press("ArrowLeft")),
     ),
     "groups": Reader(
-        show=live_widgets.groups,
-        pointer=(click("group 3"), partial(drag, canvas=0, right=0.2), click("thumb, index, rest")),
+        show=show_groups,
+        pointer=(stroke_joints, click("thumb, index, rest")),
         keys=(lambda page: page.get_by_role("button", name="middle tip: group").press("Enter"),),
     ),
 }
@@ -177,6 +197,28 @@ def test_what_a_chapter_loads_is_bounded(path: Path) -> None:
     rows = {row for name in PLACES[path] for row in re.search(r'data-rows="([^"]*)"', shown(name)[1])[1].split()}
     total = len(hands_file()) + sum(len(get_shipped(row).content) for row in rows)
     assert total * 4 / 3 <= MOST_LOADED
+
+
+def test_recorded_groups_are_compared_and_where_there_are_none_the_still_stands_alone(monkeypatch) -> None:
+    shown = []
+    monkeypatch.setattr(live_widgets, "display", shown.append)
+    runs = [
+        {"row": row, "seed": seed, "metrics": {"epe_mean": 13.0 + seed}, "group_of_joint": [seed % 3] * 21}
+        for row in ("groups-k3", "groups-k3-manual")
+        for seed in (1, 0)
+    ]
+    monkeypatch.setattr(live_widgets, "recorded", lambda rows: [run for run in runs if run["row"] in rows])
+    live_widgets.groups()
+    known = json.loads(BeautifulSoup(shown[1].data, "html.parser").section["data-known"])
+    assert [(one["name"], one["epe"]) for one in known["learnt"]] == [
+        ("learnt, seed 0", [13]),
+        ("learnt, seed 1", [14]),
+    ]
+    assert known["manual"] == {"name": "thumb, index, rest", "groups": list(THUMB_INDEX_REST), "epe": [13, 14]}
+    shown.clear()
+    runs.clear()
+    live_widgets.groups()
+    assert len(shown) == 1
 
 
 # -------------------------------------------------------------------------------------------------------- in a browser
@@ -233,9 +275,9 @@ def test_it_is_moved_by_pointer_and_by_keys(
         assert page.locator("canvas").count() == 0 and page.locator("img").is_visible()
         begun(page)
         for act in (*READERS[widget].pointer, *READERS[widget].keys):
-            was = page.evaluate("() => document.querySelector('.live-stage').innerText")
+            was = page.evaluate(STATE)
             act(page)
-            page.wait_for_function("(was) => document.querySelector('.live-stage').innerText !== was", arg=was)
+            page.wait_for_function(f"(was) => ({STATE})() !== was", arg=was)
         heard = "() => document.querySelector('[aria-live]').textContent"
         page.wait_for_function(f"() => ({heard})() === document.querySelector('{SAID}').textContent")
         small = """(all) => all.filter((e) => e.checkVisibility()).map((e) => [e.getBoundingClientRect(), e.outerHTML])

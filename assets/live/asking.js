@@ -2,7 +2,8 @@
 {
   const Live = (globalThis.Live ??= {});
   const { element } = Live;
-  Live.title = (row) => Live.files[row]?.title ?? row;
+  Live.titles = {}; // what the chapters call the rows; Live.bring reads it from the section
+  Live.title = (row) => Live.titles[row] ?? row;
 
   // A hand as a network of this side sees it: {image, truth}. how: as Live.cropMatrix has it, but turned by degrees.
   Live.look = (hand, size, how = {}) => {

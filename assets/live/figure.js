@@ -23,6 +23,7 @@
 
   // Bring a section to life; bar shows how much has arrived.
   Live.bring = async (section, bar) => {
+    Object.assign(Live.titles, JSON.parse(section.dataset.titles ?? "{}"));
     const found = await Live.load(Live.needs(section), (bytes) => (bar.value += bytes));
     const stage = Live.element("div", { class: "live-stage" }), { elements, say } = Live.sentence();
     const widget = Live.widgets[section.dataset.widget]({ stage, say, ...found, section });
@@ -44,6 +45,8 @@
       try {
         const own = await Live.ownNetwork(file), { row } = own.about;
         if (!widget.own && !(row in networks)) throw new Error(`it is of ${row}, and this figure shows ${Object.keys(networks).join(" and ")}`);
+        const unlike = ["side", "stem", "final"].some((name) => own.structure[name] !== networks[row]?.structure[name]);
+        if (!widget.own && unlike) throw new Error("its picture or its maps have another size than this figure’s");
         said.textContent = `Now in use: your ${Live.about(own)}.`;
         if (widget.own) return widget.own(own);
         networks[row] = own;

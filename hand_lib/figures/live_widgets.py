@@ -6,7 +6,6 @@ the same hands.
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from hand_lib.camera import transform_points
 from hand_lib.figures.groups import GROUP_COLORS, group_hands, open_hand
 from hand_lib.figures.hands import draw_ghost_2d, draw_hand_2d
 from hand_lib.figures.ladder import recorded, title
-from hand_lib.figures.live import bank, moved, place
+from hand_lib.figures.live import bank, moved, place, section
 from hand_lib.figures.style import panels
 from hand_lib.live import get_shipped
 from hand_lib.models.groups.selectors import THUMB_INDEX_REST
@@ -256,36 +255,38 @@ def rivals_still(rows: Sequence[str], *, hand: int = 5) -> Figure:
 # ---------------------------------------------------------------------------------------------------------- chapter 14
 
 
-def groups(rows: Sequence[str] = ("groups-k3",), manual: str = "groups-k3-manual") -> None:
-    """Group the joints by hand, and compare with recorded groups: those by hand, and those that were learnt."""
-    records = sorted(recorded([*rows, manual]), key=lambda record: (record["row"], record["seed"]))
-    found = [
-        {
-            "name": f"learnt, seed {r['seed']}" if len(rows) == 1 else f"{title(r['row'])}, seed {r['seed']}",
-            "groups": r["group_of_joint"],
-            "epe": r["metrics"]["epe_mean"],
-        }
-        for r in records
-        if r["row"] != manual
-    ]
-    by_hand = [r["metrics"]["epe_mean"] for r in records if r["row"] == manual]
-    hand = {"name": "thumb, index, rest", "groups": list(THUMB_INDEX_REST), "epe": by_hand}
-    display(group_hands({"by hand": THUMB_INDEX_REST, **{one["name"]: one["groups"] for one in found[:3]}}))
-    display(HTML(groups_html(found, hand)))
+def groups(row: str = "groups-k3", manual: str = "groups-k3-manual") -> None:
+    """Group the joints by hand, and compare with recorded groups: those by hand, and those that were learnt.
+
+    Where no training with learnt groups is recorded, the still stands alone.
+    """
+    records = sorted(recorded([row, manual]), key=lambda record: record["seed"])
+    errors = {name: [r["metrics"]["epe_mean"] for r in records if r["row"] == name] for name in (row, manual)}
+    learnt = {f"learnt, seed {r['seed']}": r["group_of_joint"] for r in records if r["row"] == row}
+    display(group_hands({"by hand": THUMB_INDEX_REST, **dict(list(learnt.items())[:3])}))
+    if learnt:
+        display(HTML(groups_html(learnt, errors[row], errors[manual])))
 
 
-def groups_html(found: Sequence[Mapping], by_hand: Mapping) -> str:
+def groups_html(learnt: Mapping[str, Sequence[int]], errors: Sequence[float], by_hand: Sequence[float]) -> str:
     """The place of the groups' widget.
 
     Args:
-        found: learnt groups: ``name``, ``groups`` (21 numbers) and ``epe`` in mm.
-        by_hand: the same of groups that were given, with the errors of all seeds.
+        learnt: groups of trainings, by their names.
+        errors: of the same trainings, in mm.
+        by_hand: errors of trainings whose groups were given, in mm.
     """
     uv = open_hand()
     uv = (uv - uv.amin(0)) / (uv.amax(0) - uv.amin(0)).max()
-    known = {"learnt": found, "manual": by_hand, "uv": uv.tolist(), "colours": GROUP_COLORS[:3]}
-    data = {"widget": "groups", "rows": "", "hands": "none", "verb": "Group the joints yourself"}
-    data["known"] = json.dumps(known, separators=(",", ":"))
-    said = " ".join(f'data-{name}="{html.escape(value, quote=True)}"' for name, value in data.items())
-    what = f"The groups of {len(found) or 'no'} recorded runs, and those by hand."
-    return f'<section class="live" {said}><p>{what}</p></section>'
+    known = {
+        "manual": {"name": "thumb, index, rest", "groups": THUMB_INDEX_REST, "epe": list(by_hand)},
+        "learnt": [
+            {"name": name, "groups": list(groups), "epe": [error]}
+            for (name, groups), error in zip(learnt.items(), errors, strict=True)
+        ],
+        "uv": uv.tolist(),
+        "colours": GROUP_COLORS[:3],
+    }
+    said = f"Groups by hand, and those that {len(learnt)} recorded training{'s' * (len(learnt) > 1)} learnt."
+    known = json.dumps(known, separators=(",", ":"))
+    return section("groups", said, rows="", verb="Group the joints yourself", hands="none", known=known)

@@ -50,7 +50,7 @@ Live.widgets.groups = ({ stage, say, section }) => {
     tools.forEach((button, k) => button.setAttribute("aria-pressed", state.chosen === k));
     if (free.hidden) return;
     const all = [manual, ...learnt].map((one) => ({ ...one, ...against(state.groups, [one.groups]) }));
-    table.fill(all.map(({ name, index, limit, epe }) => [name, Live.change(index, 2), Live.change(limit, 2), [epe].flat().map((error) => Live.number(error, 2)).join(", ")]));
+    table.fill(all.map(({ name, index, limit, epe }) => [name, Live.change(index, 2), Live.change(limit, 2), epe.length ? Live.number(Live.mean(epe), 2) : ""]));
     const best = all.reduce((one, other) => (other.index > one.index ? other : one));
     const sizes = colours.map((_, k) => state.groups.filter((group) => group === k).length).join(", ");
     say(`Your groups have ${sizes} joints. They are most like “${best.name}”: an index of ${Live.change(best.index, 2)}, ${best.index > best.limit ? "more" : "no more"} than 95 % of the dealings by lot give, ${Live.change(best.limit, 2)}.`);
@@ -84,7 +84,6 @@ Live.widgets.groups = ({ stage, say, section }) => {
     const said = `${seeds} and those by hand have an adjusted Rand index of ${Live.change(index, 2)}; of ${DEALS} dealings by lot 95 % stay below ${Live.change(limit, 2)}.`;
     return { right: index === 1 ? 2 : index > limit ? 1 : 0, said };
   };
-  if (!learnt.length) throw new Error("no learnt groups are recorded");
   stage.append(...Live.guessed("How alike are the groups that networks learn and “thumb, index, rest”?", choices, free, settle, draw), free);
   draw();
 };

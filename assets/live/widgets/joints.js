@@ -49,7 +49,7 @@ Live.widgets.joints = ({ stage, say, networks, hands }) => {
     return { right: one ? (two ? 2 : 0) : two ? 1 : 3, said: `Over ${hands.length} hands, the mean distance of the two joints from each other’s former places. ${each}.` };
   };
   stage.append(
-    ...Live.guessed(`${Live.joints[PAIR[0]]} and ${Live.joints[PAIR[1]]} get each other’s features. In whose answer do the two joints trade places, and nothing else?`, choices, free, settle, draw),
+    ...Live.guessed(`${Live.joints[PAIR[0]]} and ${Live.joints[PAIR[1]]} get each other’s features. In whose answer do the two joints trade places?`, choices, free, settle, draw),
     Live.panes(...rows.map((row, i) => Live.pane(pictures[i].canvas, `${Live.title(row)}; before the swap dotted`))),
     free);
   draw();
