@@ -373,7 +373,7 @@ def of_lie() -> list[float]:
 @torch.inference_mode()
 def of_rivals() -> list[float]:
     networks = live_widgets.networks_of(("multihead", "heatmap25d", "heatmap25d-sharp")).values()
-    return [one.error(network(one.images)) for network in networks for one in (bank(), bank(16.0))]
+    return [one.error(network(one.images)) for network in networks for one in (bank(), bank(20.0))]
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@
   // act(right, down, x, y): how far the pointer went, and where it is, in widths of the element. down(x, y): where it
   // was put down.
   Live.dragged = (target, act, down = () => {}) => {
+    target.classList.add("live-dragged");
     let last = null;
     const place = (event) => {
       const box = target.getBoundingClientRect();
@@ -31,6 +32,7 @@
 
   // act(right, down): one step of an arrow key.
   Live.arrows = (target, act) => {
+    if (target instanceof HTMLCanvasElement) target.tabIndex = 0;
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     target.addEventListener("keydown", (event) => {
       if (!steps[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;

@@ -26,7 +26,7 @@ from hand_lib.models.groups.selectors import THUMB_INDEX_REST
 from hand_lib.skeleton import JOINTS
 
 DASHED = (0, (3, 1.5))
-STEP = {"lie": 8.0, "rivals": 16.0}  # px
+STEP = {"lie": 8.0, "rivals": 20.0}  # px
 DISC = 6.0  # px
 THUMB_TIP, INDEX_TIP, LITTLE_TIP = (JOINTS.index(f"{finger} tip") for finger in ("thumb", "index", "little"))
 
@@ -244,7 +244,7 @@ def rivals(rows: Sequence[str] = ("multihead", "heatmap25d", "heatmap25d-sharp")
 
 
 @torch.inference_mode()
-def rivals_still(rows: Sequence[str], *, hand: int = 5) -> Figure:
+def rivals_still(rows: Sequence[str], *, hand: int = 13) -> Figure:
     """A hand that is partly outside the crop, as each network sees it."""
     view = look(hand, side_of(rows[0]), rightward=STEP["rivals"])
     shown = {title(row): [network(view.image)[0]] for row, network in networks_of(rows).items()}

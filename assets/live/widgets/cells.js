@@ -50,7 +50,7 @@ Live.widgets.cells = ({ stage, say, networks, hands }) => {
 
   const shuffled = () => inOrder().map((cell) => [Math.random(), cell]).sort(([a], [b]) => a - b).map(([, cell]) => cell);
   const free = Live.element("div", {},
-    Live.pane(grid, "the cells of the feature maps, as they lie over the picture: press two to swap them"),
+    Live.panes(Live.pane(grid, "the cells of the feature maps, as they lie over the picture: press two to swap them")),
     Live.buttons(...Live.handChooser(hands.length, state.hand, (hand) => set({ hand, first: null })), Live.button("shuffle", () => set({ order: shuffled(), first: null })), Live.button("in order", () => set({ order: inOrder(), first: null }))),
     table.element);
 

@@ -66,7 +66,7 @@ Live.widgets.groups = ({ stage, say, section }) => {
   };
   const put = (x, y) => give(nearest(x, y), state.chosen);
   Live.dragged(canvas, (right, down, x, y) => put(x, y), put);
-  const buttons = uv.map((_, i) => Live.button("", () => give(i, (state.groups[i] + 1) % K)));
+  const buttons = uv.map((_, i) => Live.button("", () => give(i, (state.groups[i] + 1) % K), { class: "live-joint" }));
   const tools = colours.map((_, k) => Live.button(`group ${k + 1}`, () => set({ chosen: k })));
   const fingers = ["wrist", ...new Set(Live.joints.slice(1).map((name) => name.split(" ")[0]))];
   const lines = fingers.map((finger) =>
@@ -74,7 +74,8 @@ Live.widgets.groups = ({ stage, say, section }) => {
 
   const free = Live.element("div", {},
     Live.element("div", { class: "live-buttons", role: "group", "aria-label": "The group that a tap on the hand gives" }, ...tools),
-    Live.panes(Live.pane(canvas, "tap or stroke joints to put them into the chosen group"), Live.element("div", {}, ...lines)),
+    Live.panes(Live.pane(canvas, "tap or stroke joints to put them into the chosen group")),
+    ...lines,
     Live.buttons(Live.button("thumb, index, rest", () => set({ groups: manual.groups })), ...learnt.map(({ name, groups }) => Live.button(name, () => set({ groups }))), Live.button("by lot", () => set({ groups: dealt(manual.groups) }))),
     table.element);
   const choices = ["no more than by chance", "more than by chance", "they are the same"];

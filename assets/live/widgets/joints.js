@@ -31,7 +31,7 @@ Live.widgets.joints = ({ stage, say, networks, hands }) => {
     });
     table.fill(rows.map((row, i) => [Live.title(row), Live.number(own[i], 2), Live.number(others[i], 2)]));
     const [one, two] = state.pair.map((joint) => Live.joints[joint]);
-    say(`${one} and ${two} have each other’s features. ` + rows.map((row, i) => `${Live.title(row)}: they land ${Live.number(others[i], 2)} px from each other’s places`).join("; ") + ".");
+    say(`The ${one} and the ${two} have each other’s features. ` + rows.map((row, i) => `${Live.title(row)}: they land ${Live.number(others[i], 2)} px from each other’s places`).join("; ") + ".");
   });
   const set = (changes) => {
     state = { ...state, ...changes };
@@ -49,7 +49,7 @@ Live.widgets.joints = ({ stage, say, networks, hands }) => {
     return { right: one ? (two ? 2 : 0) : two ? 1 : 3, said: `Over ${hands.length} hands, the mean distance of the two joints from each other’s former places. ${each}.` };
   };
   stage.append(
-    ...Live.guessed(`${Live.joints[PAIR[0]]} and ${Live.joints[PAIR[1]]} get each other’s features. In whose answer do the two joints trade places?`, choices, free, settle, draw),
+    ...Live.guessed(`The features of ${Live.joints[PAIR[0]]} and ${Live.joints[PAIR[1]]} trade places. In whose answer do the two joints trade places too?`, choices, free, settle, draw),
     Live.panes(...rows.map((row, i) => Live.pane(pictures[i].canvas, `${Live.title(row)}; before the swap dotted`))),
     free);
   draw();

@@ -1,8 +1,8 @@
 // Rivals side by side: regression and detection on one picture, which can be moved to its edge; their heatmaps over it.
 Live.widgets.rivals = ({ stage, say, networks, hands }) => {
-  const rows = Object.keys(networks), size = networks[rows[0]].side, REACH = 24, STEP = 16, TURN = 90; // px, px, degrees
+  const rows = Object.keys(networks), size = networks[rows[0]].side, REACH = 24, STEP = 20, TURN = 90; // px, px, degrees
   const STILL = { rightward: 0, down: 0, turn: 0 };
-  let state = { hand: 5, ...STILL, joint: "" };
+  let state = { hand: 13, ...STILL, joint: "" };
   const asked = (hand, how) => {
     const seen = Live.look(hands[hand], size, how);
     return { seen, answers: rows.map((row) => Live.ask(networks[row], seen)) };
