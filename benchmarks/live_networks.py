@@ -43,12 +43,13 @@ PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><t
 
 SIDE_BY_SIDE = """async ([row, turns, least]) => {
   ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmPaths = "ort/";
+  ort.env.wasm.wasmPaths = new URL("ort/", location.href).href;
   const network = Live.network(await Live.open(row)), { side } = network;
   const session = await ort.InferenceSession.create(`${row}.onnx`, { executionProviders: ["wasm"] });
   const image = Float32Array.from({ length: 3 * side * side }, (_, i) => ((i * 7919) % 1009) / 1008);
   const ours = () => network.forward(image).Y;
-  const theirs = async () => (await session.run({ images: new ort.Tensor("float32", image, [1, 3, side, side]) })).joints.data;
+  const given = { images: new ort.Tensor("float32", image, [1, 3, side, side]) };
+  const theirs = async () => (await session.run(given)).joints.data;
   const [a, b] = [ours(), await theirs()];
   const off = Math.max(...a.map((value, i) => Math.abs(value - b[i])));
   const turn = async (call) => {

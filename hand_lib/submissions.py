@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,8 +24,47 @@ from hand_lib.errors import HandLibError, choose
 from hand_lib.skeleton import HO3D_ORDER, NUM_JOINTS, ROOT, TIPS, from_canonical
 
 VERTICES = 778  # of the hand model whose surface both data sets measure; of none predicted, zeros
-_FINGER = (40.0, 200.0)  # millimetres from the middle finger's knuckle to its tip, along straight lines between joints
+_LONGEST = 200.0  # millimetres from the middle finger's knuckle to its tip, along straight lines between joints
+_DEPTHS = (150.0, 3000.0)  # millimetres between which half of the joints lie: hands before a camera, in this unit alone
 _FARTHEST = 5000.0  # millimetres
+
+
+class Write(Protocol):
+    """Writes a submission of hands ``(N, 21, 3)`` to a file."""
+
+    def __call__(self, path: Path, xyz: Tensor) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What one data set's server takes.
+
+    Attributes:
+        hands: how many.
+        write: see :func:`write_freihand`.
+    """
+
+    hands: int
+    write: Write
+
+
+def submission_to(dataset: str) -> Submission:
+    """What the server of a data set takes. Raises HandLibError that names the data sets that have one."""
+    if dataset == "freihand":
+        return Submission(hands=freihand.SPLITS["evaluation"], write=write_freihand)
+    versions = {f"ho3d-v{version}": version for version in ho3d.FRAMES}
+    if dataset not in versions:
+        raise choose("data set with a server", dataset, ["freihand", *versions])
+    version = versions[dataset]
+    return Submission(hands=ho3d.FRAMES[version]["evaluation"], write=partial(write_ho3d, version=version))
+
+
+def check_path(path: Path) -> None:
+    """Raise HandLibError where no submission can be written: another kind of file, or no such folder."""
+    if path.suffix != ".zip":
+        raise choose("kind of submission", path.suffix, [".zip"])
+    if not path.absolute().parent.is_dir():
+        raise HandLibError(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def write_freihand(path: Path, xyz: Tensor) -> None:
@@ -65,20 +107,20 @@ def _checked(xyz: Tensor, count: int, dataset: str) -> Tensor:
     if not hands.isfinite().all():
         broken = int((~hands.isfinite()).flatten(1).any(dim=1).sum())
         raise HandLibError(f"{broken} of {count} hands have a number that is not finite")
-    if not (hands[..., 2] > 0).all() or hands.abs().max() > _FARTHEST:
-        low, high = hands[..., 2].min().item(), hands[..., 2].max().item()
+    depths = hands[..., 2]
+    if not (depths > 0).all() or hands.abs().max() > _FARTHEST or not _DEPTHS[0] <= depths.median() <= _DEPTHS[1]:
+        low, high = depths.min().item(), depths.max().item()
         said = f"joints lie at depths from {low:.4g} to {high:.4g}"
         raise HandLibError(f"{said}: give millimetres in the camera's frame, z forward")
     finger = hands[:, ROOT : TIPS[2] + 1]
     length = (finger[:, 1:] - finger[:, :-1]).norm(dim=-1).sum(dim=-1).median().item()
-    if not _FINGER[0] <= length <= _FINGER[1]:
+    if length > _LONGEST:
         raise HandLibError(f"the middle fingers are {length:.3g} long: give millimetres, joints in canonical order")
     return hands
 
 
 def _write(path: Path, joints: Tensor) -> None:
-    if path.suffix != ".zip":
-        raise choose("kind of submission", path.suffix, [".zip"])
+    check_path(path)
     entry = zipfile.ZipInfo("pred.json")  # without the time of day: the same hands give the same file
     entry.compress_type = zipfile.ZIP_DEFLATED
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive, archive.open(entry, "w") as member:

@@ -2,8 +2,7 @@
 
 ``python tests/outcomes.py NAME …`` prints it for some rows and variants, all without a name, as JSON. With ``--write``
 it is kept in ``outcomes.json``, beside those of the others: do so for a new one, and after a change that is meant to
-change the outcome, when the row's ``revision`` (or ``planning.TRAINING_REVISION``, where it concerns all rows) has been
-raised.
+change the outcome, when the row's ``revision`` (or ``TRAINING_REVISION``, where it concerns all rows) has been raised.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
 from hand_lib.datasets.augmentation import JAR  # noqa: E402
-from hand_lib.experiments.planning import TRAINING_REVISION  # noqa: E402
+from hand_lib.experiments.revisions import TRAINING_REVISION  # noqa: E402
 from hand_lib.models.catalogue import rows_and_variants  # noqa: E402
 from hand_lib.models.size import NetworkSize  # noqa: E402
 from hand_lib.samples import Samples  # noqa: E402

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from hand_lib import cache, experiments
 from hand_lib.datasets.augmentation import NO_AUGMENTATION
+from hand_lib.datasets.real.published import PUBLISHED
 from hand_lib.errors import HandLibError
 from hand_lib.experiments import recording
 from hand_lib.models.decoders import DecoderPerJoint, SharedDecoder
@@ -29,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 import common
 import groups
+import real_data
 import shared_decoder
 import stages
 import training_step
@@ -49,6 +51,9 @@ TRAINING = training_step.Settings(
 )
 STAGES = stages.Settings(network=TINY, stages=(1, 2, 4), modes=("eager",), batch_size=2)
 DECODERS = shared_decoder.Settings(network=TINY, batches=(1, 3))
+REAL_DATA = real_data.Settings(
+    row="fr", profile="smoke", network=TINY, batch_size=2, precision="32-true", hands=60, rendered=4
+)
 GROUPS = groups.Settings(profile="smoke", network=TINY, batch_size=2, groups=(2,))
 
 CASES = {
@@ -56,6 +61,7 @@ CASES = {
     "stages": (stages.BENCHMARK, STAGES),
     "shared_decoder": (shared_decoder.BENCHMARK, DECODERS),
     "groups": (groups.BENCHMARK, GROUPS),
+    "real_data": (real_data.BENCHMARK, REAL_DATA),
 }
 
 
@@ -187,6 +193,28 @@ def test_decoders_are_compared_with_their_loop(records):
     for (decoder, batch, work, _), line in lines.items():
         loop = lines[decoder, batch, work, shared_decoder.LOOP]
         assert line["ratio_to_loop"]["median"] == pytest.approx(turns(line, loop))
+
+
+def test_reading_is_compared_with_pillow_and_training_with_rendered_hands(records):
+    lines = {(line["work"], line["side"]): line for line in records["real_data"]["lines"]}
+    reading = [real_data.DECODE, real_data.READ, real_data.CUT, real_data.TAKE]
+    sets = [real_data.RENDERED, real_data.IN_MEMORY, real_data.IN_FILES]
+    expected = [(name, side) for name in real_data.PICTURES for side in reading]
+    assert list(lines) == [*expected, *(("training fr", side) for side in sets)]
+    for (work, _), line in lines.items():
+        first = reading[0] if work in real_data.PICTURES else sets[0]
+        assert line["ratio"]["median"] == pytest.approx(turns(line, lines[work, first]))
+    if Path("/proc/self/status").exists():
+        assert all(50 < lines["training fr", side]["memory_mib"] < 4000 for side in sets[1:])
+
+
+def test_the_written_hands_are_repeated_under_other_numbers(tmp_path):
+    real_data.write("freihand", tmp_path / "freihand", 15)
+    reader = PUBLISHED["freihand"].reader(tmp_path / "freihand", "training")
+    assert len(reader) == 60
+    for index in (12, 15 + 13, 45 + 14):
+        here, there = reader.hand(index), reader.hand(index - real_data.WRITTEN)
+        assert torch.equal(here.image, there.image) and torch.equal(here.annotation.xyz, there.annotation.xyz)
 
 
 def test_groups_are_compared_with_their_backbone_and_branches_with_their_loop(records):

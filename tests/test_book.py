@@ -103,6 +103,19 @@ def test_chapters_are_chosen_by_number_or_name(root: Path, wanted: str) -> None:
     assert [chapter.number for chapter in select(find_chapters(root), wanted)] == [1, 3]
 
 
+def test_a_page_between_chapters_comes_last_and_has_no_number(root: Path) -> None:
+    write_chapter(root / "notebooks", "page_between", "1", after=(1, 3))
+    *chapters, page = find_chapters(root)
+    assert [chapter.number for chapter in chapters] == [1, 2, 3]
+    assert (page.number, page.name, page.after) == (None, "page_between", (1, 3))
+    assert select([*chapters, page], "page_between,2") == [chapters[1], page]
+    with pytest.raises(HandLibError, match=r"choose from .*3 \(03_waits\), page_between"):
+        select([*chapters, page], "4")
+    write_chapter(root / "notebooks", "page_between", "1", after=(4,))
+    with pytest.raises(HandLibError, match=r"page_between\.ipynb: metadata\.hand_lib\.after: 4: choose from 1, 2, 3"):
+        find_chapters(root)
+
+
 def test_all_chapters_by_default(root: Path) -> None:
     assert len(select(find_chapters(root), None)) == 3
 

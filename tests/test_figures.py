@@ -15,6 +15,7 @@ from PIL import Image
 
 from hand_lib import figures
 from hand_lib.figures import widgets
+from hand_lib.figures.hands import draw_ghost_2d
 from hand_lib.figures.style import PAPER, to_array
 from hand_lib.skeleton import FINGER_COLORS, FINGERS, JOINT_COLORS, JOINTS, NUM_JOINTS, TIPS
 
@@ -124,14 +125,6 @@ def test_contact_sheet_shows_every_picture_up_to_its_limit(picture, hand):
     shown = [ax for ax in figure.axes if ax.images]
     assert len(shown) == 5
     assert len(figure.axes) == 6  # two lines of three
-
-
-def test_worst_and_best_orders_by_error(picture, hand):
-    errors = torch.tensor([5.0, 1.0, 9.0, 3.0])
-    uv = hand[None, :, :2].expand(4, -1, -1)
-    figure = figures.worst_and_best(picture.expand(4, -1, -1, -1), uv, uv + 1, errors, count=2)
-    titles = [ax.get_title() for ax in figure.axes]
-    assert titles == ["best · 1.0 mm", "best · 3.0 mm", "worst · 9.0 mm", "worst · 5.0 mm"]
 
 
 def test_hand_3d_has_the_hand_in_it_equal_axes_and_a_description(hand):
@@ -346,12 +339,14 @@ def test_explore_draws_again_when_a_control_moves():
     assert angle.description == "angle, °"
 
 
-def test_the_truth_is_a_white_ghost_under_the_prediction(picture, hand):
-    uv = hand[None, :, :2]
-    figure = figures.worst_and_best(picture[None], uv, uv + 1, torch.tensor([5.0]), count=1)
+def test_the_truth_is_a_white_ghost_under_the_prediction(hand):
+    uv = hand[:, :2]
+    figure, axes = figures.panels()
+    figures.draw_hand_2d(axes[0, 0], uv + 1)
+    draw_ghost_2d(axes[0, 0], uv)
     lines = figure.axes[0].lines
     white = [line for line in lines if line.get_color() == "white"]
     assert len(white) == 5 and len(lines) == 10
     for line in white:
-        assert {tuple(point) for point in line.get_xydata().tolist()} <= {tuple(point) for point in uv[0].tolist()}
+        assert {tuple(point) for point in line.get_xydata().tolist()} <= {tuple(point) for point in uv.tolist()}
         assert line.get_zorder() < min(other.get_zorder() for other in lines if other not in white)

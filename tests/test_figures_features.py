@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hand_lib.figures import features
-from hand_lib.skeleton import NUM_JOINTS, ROOT
+from hand_lib.skeleton import ROOT
 from hand_lib.synthetic import HandPose, HandShape, forward_kinematics
 
 
@@ -105,37 +105,25 @@ def test_palm_angles_come_in_batches():
 # --------------------------------------------------------------------------------------------------------- error by bin
 
 
-def drawn(figure) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The x and y of each curve."""
-    return [container.lines[0].get_data(orig=False) for container in figure.axes[0].containers]
-
-
-def test_each_bin_has_as_many_hands_and_shows_their_mean():
+def test_each_bin_has_as_many_hands_and_their_mean():
     order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
     values = torch.arange(30.0)[order]
-    errors = (values**2)[:, None].expand(30, NUM_JOINTS)
-    ((x, y),) = drawn(features.error_by_bin(values, {"squares": errors}, xlabel="value", bins=5))
+    x, y, half = features.bin_means(values, values**2, bins=5)
+    parts = [np.arange(i, i + 6) ** 2.0 for i in range(0, 30, 6)]
     np.testing.assert_allclose(x, [2.5, 8.5, 14.5, 20.5, 26.5])
-    np.testing.assert_allclose(y, [np.mean(np.arange(i, i + 6) ** 2.0) for i in range(0, 30, 6)])
+    np.testing.assert_allclose(y, [part.mean() for part in parts])
+    np.testing.assert_allclose(half, [1.96 * part.std(ddof=1) / 6**0.5 for part in parts])
 
 
-def test_equal_errors_have_no_spread_and_hands_may_be_averaged_already():
-    figure = features.error_by_bin(
-        torch.rand(40), {"flat": torch.full((40, NUM_JOINTS), 7.0), "same": torch.full((40,), 7.0)}, xlabel="value"
-    )
-    for (_, y), container in zip(drawn(figure), figure.axes[0].containers, strict=True):
-        np.testing.assert_allclose(y, 7)
-        for low, high in (segment[:, 1] for segment in container.lines[2][0].get_segments()):
-            assert low == high == 7
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["flat", "same"]
+def test_equal_errors_have_no_spread():
+    _, y, half = features.bin_means(torch.rand(40), torch.full((40,), 7.0))
+    np.testing.assert_allclose(y, 7)
+    np.testing.assert_allclose(half, 0)
 
 
-def test_fewer_hands_than_bins_are_shown_one_by_one():
-    ((x, y),) = drawn(
-        features.error_by_bin(torch.tensor([3.0, 1.0]), {"two": torch.tensor([30.0, 10.0])}, xlabel="value")
-    )
-    np.testing.assert_allclose(x, [1, 3])
-    np.testing.assert_allclose(y, [10, 30])
+def test_fewer_hands_than_bins_stand_one_by_one():
+    x, y, half = features.bin_means(torch.tensor([3.0, 1.0]), torch.tensor([30.0, 10.0]))
+    assert (x, y, half) == ([1.0, 3.0], [10.0, 30.0], [0.0, 0.0])
 
 
 # ------------------------------------------------------------------------------------------------------- pairs of hands

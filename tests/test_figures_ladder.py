@@ -13,9 +13,6 @@ from hand_lib.experiments import PROFILES, Comparison, SeedSpread, pool
 from hand_lib.figures import ladder
 from hand_lib.figures.tables import together
 from hand_lib.models.catalogue import rows_and_variants
-from hand_lib.models.counting import count
-from hand_lib.models.rows import ROWS
-from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import TIPS
 
 KNOWN = SeedSpread(variance=1.0, freedom=30, rows=6)
@@ -69,11 +66,6 @@ def test_rows_stand_in_the_order_given_under_the_constant_beside_the_paper():
     torch.testing.assert_close(ladder.seed_mean(runs["maps"]), torch.full((4, 21), 21.0))
 
 
-def test_nothing_recorded_gives_no_table(monkeypatch):
-    monkeypatch.setattr(ladder, "records", lambda profile: [])
-    assert ladder.recorded_table(["fr", "afr"]) is None
-
-
 def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch):
     def record(profile: str, row: str, epe: float, **changes):
         made = run_of(row, 0, epe).record | {
@@ -97,21 +89,21 @@ def test_only_current_records_of_the_profiles_own_network_are_shown(monkeypatch)
     }
     monkeypatch.setattr(ladder, "records", lambda profile: kept[profile])
     monkeypatch.setattr(ladder, "is_current", lambda record: "old" not in record)
-    table = ladder.recorded_table(["fr", "afr", "multihead"])  # of the better of two profiles with as many rows
-    assert [line[1] for line in table.rows] == ["40.00", "12.00", "11.00"]
-    assert "full" in table.note and "device of full" in table.note and "one seed a row" in table.note
-    assert table.header[0] == "recorded in full"
-    table = ladder.recorded_table(["multihead"])  # one seed of long, two of quick
-    assert [line[1] for line in table.rows] == ["40.00", "25.00"] and "profile quick" in table.note
+
+    def found(*rows: str) -> list[tuple[str, str, float]]:
+        return [(r["profile"], r["row"], r["metrics"]["epe_mean"]) for r in ladder.recorded(rows)]
+
+    # Of the better of two profiles with as many rows.
+    assert found("fr", "afr", "multihead") == [("full", "fr", 12.0), ("full", "afr", 11.0)]
+    note = ladder.recorded_note(ladder.recorded(["fr", "afr"]))
+    assert "full" in note and "device of full" in note and "one seed a row" in note
+    assert found("multihead") == [("quick", "multihead", 25.0)] * 2  # one seed of long, two of quick
     kept["long"] += [record("long", "multihead", 18.0, seed=seed) for seed in (1, 2)]
     kept["quick"] += [record("quick", "multihead", 25.0, seed=seed) for seed in (2, 3, 4, 5)]
-    table = ladder.recorded_table(["multihead"])  # three are enough, and long is the better profile
-    assert [line[1] for line in table.rows] == ["40.00", "18.00"] and "profile long" in table.note
-    table = ladder.recorded_table(["multihead", "maps"])  # quick has both, long has one
-    assert [line[1] for line in table.rows] == ["40.00", "25.00", "25.00"]
-    assert table.header[0] == "recorded in quick" and "up to 6 seeds a row" in table.note
-    assert {r["profile"] for r in ladder.recorded(["multihead", "maps"], ["full", "long"])} == {"long"}
-    assert ladder.recorded(["multihead"], []) == []
+    assert found("multihead") == [("long", "multihead", 18.0)] * 3  # three are enough, and long is the better profile
+    assert {profile for profile, *_ in found("multihead", "maps")} == {"quick"}  # quick has both, long has one
+    assert "up to 6 seeds a row" in ladder.recorded_note(ladder.recorded(["multihead", "maps"]))
+    assert ladder.recorded([]) == []
 
 
 def test_lengths_are_compared_over_the_seeds_that_all_have(monkeypatch):
@@ -131,9 +123,7 @@ def test_lengths_are_compared_over_the_seeds_that_all_have(monkeypatch):
     monkeypatch.setattr(ladder, "records", lambda profile: kept[profile])
     monkeypatch.setattr(ladder, "is_current", lambda record: True)
     assert ladder.by_length(["fr", "afr"]) == {"fr": (24.0, 19.0), "afr": (23.0, 18.0)}
-    assert ladder.length_table(ladder.by_length(["fr"])).rows == (("FR", "24.00", "19.00", "-5.00"),)
-    assert ladder.by_length(["fr", "maps"]) == {} and ladder.length_table(ladder.by_length(["maps"])) is None
-    assert ladder.by_length([]) == {} and ladder.length_table({}) is None
+    assert ladder.by_length(["fr", "maps"]) == ladder.by_length(["maps"]) == ladder.by_length([]) == {}
 
 
 def test_the_papers_difference_is_taken_the_same_way_round():
@@ -185,19 +175,3 @@ def test_errors_are_split_by_visibility_and_by_joint():
     assert line == ("a", f"{(16 * 10 + 4 * 30) / 20:.2f}", "30.00", "–", "30.00", "10.00")
     errors[0, 3], visible[0, 3] = 12.0, False  # the one joint that is seen here and hidden there
     assert ladder.split_table({"a": errors}, visible).rows[0][3] == "+2.00"
-
-
-def test_costs_are_the_counted_ones_and_the_papers_stand_where_it_prints_them():
-    size = NetworkSize(depth=50)
-    rows = ladder.cost_table(["maps", "multihead"], {"large": size}).rows
-    with torch.device("meta"):
-        n = count(ROWS["maps"].build(size), 256)
-    assert rows[0] == (
-        "maps, large",
-        f"{n.params / 1e6:.2f} M",
-        f"{n.head_params / 1e6:.2f} M",
-        f"{n.macs / 1e9:.3f} G",
-        f"{n.head_macs / 1e9:.4f} G",
-        "–",
-    )
-    assert rows[1][-1] == "5.4 M, 0.2 G"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 from made_records import made_record
 
-from hand_lib.experiments import recorded_spread
+from hand_lib.experiments import pool, recorded_spread
 from hand_lib.figures import ladder, rungs
 from hand_lib.figures.ladder_chart import LOOKS, NO_SEED, ladder_alt, ladder_chart
 from hand_lib.figures.rungs import ACROSS, AVERAGES, BRANCHES, MAPS, climb, variant_pairs
@@ -174,3 +175,27 @@ def test_recorded_pairs_are_shown_profile_by_profile(monkeypatch):
     assert len(said) == 3 and said[0].startswith("- Profile quick: ") and "is better than" in said[0]
     assert "not resolved" in said[2] and rungs.recorded_verdicts({}) == ""
     assert rungs.recorded_comparisons([("maps", "fr")]) == {} and rungs.recorded_differences_table({}) is None
+
+
+def test_pairs_are_made_of_common_seeds_and_share_one_spread_over_all_runs(monkeypatch: pytest.MonkeyPatch):
+    seen, spreads = [], []
+
+    def compare(a, b, *, spread):
+        seen.append((a, b))
+        spreads.append(spread)
+        return len(seen)
+
+    monkeypatch.setattr(rungs, "compare", compare)
+    monkeypatch.setattr(rungs, "seed_spread", lambda runs: pool([[r.record["seed"] for r in runs]]))
+
+    def run(row: str, seed: int):
+        return SimpleNamespace(record={"row": row, "seed": seed})
+
+    runs = {row: [run(row, seed) for seed in (0, 1)] for row in ("fr", "afr")}
+    runs["pooled"] = [run("pooled", 1)]
+    runs["refine-h"] = [run("refine-h", 0)]  # its row before is missing
+    pairs = [("afr", "fr"), ("pooled", "afr"), ("refine-h", "multihead"), ("fr", None)]
+    assert rungs.own_comparisons(runs, pairs) == {("afr", "fr"): 1, ("pooled", "afr"): 2}
+    assert [[r.record["seed"] for r in a] for a, _ in seen] == [[0, 1], [1]]
+    assert [r.record["row"] for r in seen[1][1]] == ["afr"]
+    assert spreads[0] is spreads[1] and spreads[0].freedom == 6 - 1  # of all six runs, also the one without a pair

@@ -90,9 +90,8 @@ def test_networks_of_a_chapter_s_own_are_counted() -> None:
     one = chapter(1, trains={"fr": 1}, trains_besides=2)
     said = training(one, [one], [record("fr", 60.0)])
     assert "about 60 s" in said and said.endswith("; and 2 networks of its own, whose time is said before they start")
-    assert training(chapter(1, trains_besides=1), [], []).startswith(
-        "1 network of its own, whose time is said before it "
-    )
+    one = chapter(1, trains_besides=1)
+    assert training(one, [one], []).startswith("1 network of its own, whose time is said before it ")
 
 
 def test_a_row_without_a_record_is_not_given_a_time() -> None:
@@ -114,10 +113,22 @@ def test_a_row_that_does_not_exist_or_is_built_twice_is_named() -> None:
 # ----------------------------------------------------------------------------------------------------------- the head
 
 
-@pytest.mark.parametrize("one", CHAPTERS, ids=lambda one: one.name)
+NUMBERED = [one for one in CHAPTERS if one.number is not None]
+
+
+def test_a_page_between_chapters_has_a_head_without_a_pin() -> None:
+    (one,) = (one for one in CHAPTERS if one.number is None)
+    page = BeautifulSoup(head(one, CHAPTERS, []), "html.parser")
+    assert {a["href"] for a in page.select("nav a")} == {f"{other.name}.html" for other in NUMBERED}
+    assert not page.select("nav a[aria-current]") and not page.select(".pin")
+    said = {term.text: term.find_next_sibling("dd").text for term in page.select("dt")}
+    assert said["It trains"] == "no row of a table. It finds what chapters 4, 5, 6, 7, 8, 9, 10 trained"
+
+
+@pytest.mark.parametrize("one", NUMBERED, ids=lambda one: one.name)
 def test_every_chapter_has_a_head_that_points_at_it(one: Chapter) -> None:
     page = BeautifulSoup(head(one, CHAPTERS, []), "html.parser")
-    assert {a["href"] for a in page.select("nav a")} == {f"{other.name}.html" for other in CHAPTERS}
+    assert {a["href"] for a in page.select("nav a")} == {f"{other.name}.html" for other in NUMBERED}
     current = page.select("nav a[aria-current='page']")
     assert current and {a["href"] for a in current} == {f"{one.name}.html"}
     assert page.select(".pin") == [pin for a in current for pin in a.select(".pin")] != []
@@ -129,7 +140,7 @@ def test_every_chapter_has_a_head_that_points_at_it(one: Chapter) -> None:
 
 
 def test_the_small_map_is_no_wider_than_a_phone_and_keeps_its_rungs_apart() -> None:
-    stops = [Stop(number=c.number, title=c.title, href=f"{c.name}.html", rungs=c.rungs) for c in CHAPTERS]
+    stops = [Stop(number=c.number, title=c.title, href=f"{c.name}.html", rungs=c.rungs) for c in NUMBERED]
     page = BeautifulSoup(ladder_strip(stops, PROFILES["quick"].network, here=1), "html.parser")
     for drawing in page.select("svg"):
         _, _, width, height = map(float, drawing["viewbox"].split())

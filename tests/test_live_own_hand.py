@@ -172,9 +172,9 @@ def test_the_command_says_what_it_cannot_use(photograph, tmp_path, capsys) -> No
 
 
 def test_the_page_has_its_place_and_the_networks_errors(tmp_path) -> None:
-    own_hand.write(tmp_path / "place.md", ROOT / "results")
-    text = (tmp_path / "place.md").read_text(encoding="utf-8")
-    assert widgets_of([text]) == ["own_hand"] and 'data-hands="none"' in text
+    own_hand.write(tmp_path, ROOT / "results")
+    place, text = (Path(tmp_path / f"own_hand_{name}.md").read_text(encoding="utf-8") for name in ("place", "errors"))
+    assert widgets_of([place]) == ["own_hand"] and 'data-hands="none"' in place
     for row, network in find_shipped().items():
         (record,) = [
             r
@@ -184,15 +184,17 @@ def test_the_page_has_its_place_and_the_networks_errors(tmp_path) -> None:
         look = record["elsewhere"]["other_look"]["metrics"]["epe_mean"]
         assert f"| `{row}` | {record['metrics']['epe_mean']:.1f} mm |" in text and f"| {look:.1f} mm |" in text
     page = (ROOT / "book" / "your_own_hand.md").read_text(encoding="utf-8")
-    assert "```{include} own_hand_place.md" in page and " mm" not in page, "nobody types a result"
+    assert all(f"```{{include}} own_hand_{name}.md" in page for name in ("place", "errors")) and " mm" not in page, (
+        "nobody types a result"
+    )
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("site")
     write_site(ROOT / "assets" / "live", root / "_static" / "live")
-    own_hand.write(root / "place.md", ROOT / "results")
-    place = (root / "place.md").read_text(encoding="utf-8")
+    own_hand.write(root, ROOT / "results")
+    place = (root / "own_hand_place.md").read_text(encoding="utf-8")
     section = place[place.index("<section") : place.index("</section>")] + "</section>"
     live.write_page(root / "notebooks" / "own.html", section)
     return root

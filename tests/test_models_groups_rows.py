@@ -13,7 +13,7 @@ from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.counting import Counts, count
 from hand_lib.models.groups.branches import Fusion
 from hand_lib.models.groups.rows import BEYOND_TABLE_2, DEPTH_WEIGHT, GROUP_ROWS, PRINTED
-from hand_lib.models.groups.selectors import ConcreteSelector, FixedSelector, StraightThroughSelector
+from hand_lib.models.groups.selectors import ConcreteSelector, FixedSelector, LateSelector, StraightThroughSelector
 from hand_lib.models.rows import ROWS
 from hand_lib.models.size import NetworkSize
 
@@ -78,9 +78,11 @@ def test_names_are_nobody_elses_and_titles_differ():
     titles = [row.title for row in known.values()]
     assert len(set(titles)) == len(titles)
     assert all(row.varies is None or row.varies in GROUP_ROWS for row in GROUP_ROWS.values())
-    # Both papers' tables on a ResNet, and both backbones alike; but the loss is varied on the ResNet alone.
+    # Both papers' tables on a ResNet, and both backbones alike; the loss and the choice's time on the ResNet alone.
     short = [name.removeprefix("groups-") for name in GROUP_ROWS if name.startswith("groups-")]
-    assert [n for n in short if n != "k3-eq10"] == [n[10:] for n in GROUP_ROWS if n.startswith("hourglass-")]
+    assert [n for n in short if n not in ("k3-eq10", "k3-late")] == [
+        n[10:] for n in GROUP_ROWS if n.startswith("hourglass-")
+    ]
     assert GROUP_ROWS.keys() > BEYOND_TABLE_2
     assert [n for n in GROUP_ROWS if n.startswith("hourglass-") and n not in BEYOND_TABLE_2] == [
         f"hourglass-{n}" for n in ("k1", "k3-manual", "k3-manual-fused", "k3", "k3-fused")
@@ -104,6 +106,7 @@ def test_a_row_is_its_composition(name):
     assert selector.groups == int(short.split("-")[0][1:])
     assert isinstance(selector, FixedSelector) == ("manual" in short)
     assert isinstance(selector, StraightThroughSelector) == ("straight" in short)
+    assert isinstance(selector, LateSelector) == ("late" in short)
     assert isinstance(net.representation.fusion, Fusion) == ("fused" in short)
     resnet = name.startswith("groups")
     assert (type(net.backbone) is type(NetworkSize().backbone())) == resnet

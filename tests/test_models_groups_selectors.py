@@ -18,8 +18,10 @@ from hand_lib.models.groups.selectors import (
     AlwaysSampledSelector,
     ConcreteSelector,
     FixedSelector,
+    LateSelector,
     StraightThroughSelector,
     gumbel_like,
+    late_choice,
     members,
     temperature_schedule,
 )
@@ -216,6 +218,31 @@ def test_straight_through_samples_are_one_hot_exactly():
     for _ in range(20):
         sample = made()
         assert set(sample.unique().tolist()) == {0.0, 1.0} and torch.equal(sample.sum(dim=1), torch.ones(21))
+
+
+@settings(max_examples=20, deadline=None)
+@given(groups=st.integers(2, 21), choosing=st.floats(0, 1), seed=st.integers(0, 10**6))
+def test_a_late_choice_goes_from_no_choice_to_a_concrete_one(groups, choosing, seed):
+    late, concrete = selector(LateSelector, groups, seed=seed), selector(groups=groups, seed=seed)
+    late.choosing.fill_(choosing)
+    torch.manual_seed(seed)
+    drawn = late.sample()
+    torch.manual_seed(seed)
+    torch.testing.assert_close(drawn, (1 - choosing) / groups + choosing * concrete.sample())
+    torch.testing.assert_close(drawn.sum(dim=1), torch.ones(21))
+    assert torch.equal(late.eval()(), concrete.decided())
+
+
+def test_before_its_time_a_late_choice_learns_nothing_and_then_it_does():
+    late = LateSelector(groups=3)
+    value = torch.arange(63.0).reshape(21, 3)
+    begin = late_choice("choosing")
+    for share, learns in ((0.0, False), (0.2, False), (0.25, False), (0.26, True), (0.5, True), (1.0, True)):
+        late.choosing.fill_(begin.at(share))
+        late.theta.grad = None
+        (late.sample() * value).sum().backward()
+        assert (late.theta.grad.abs().max() > 0) == learns
+    assert late.choosing == 1
 
 
 # -------------------------------------------------------------------------------------------------------------- fixed

@@ -23,7 +23,9 @@ from hand_lib.cache import cache_dir
 from hand_lib.models.rows import ROWS
 
 CHAPTERS = find_chapters(ROOT)
+NUMBERED = [chapter for chapter in CHAPTERS if chapter.number is not None]
 each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.name)
+each_numbered = pytest.mark.parametrize("chapter", NUMBERED, ids=lambda chapter: chapter.name)
 
 
 def read(path: Path) -> nbformat.NotebookNode:
@@ -44,8 +46,16 @@ def code_cells(notebook) -> list:
 def test_contents_list_every_chapter_in_order() -> None:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     listed = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    assert [file for file in listed if file.startswith("notebooks/")] == [f"notebooks/{c.name}" for c in CHAPTERS]
-    assert [chapter.number for chapter in CHAPTERS] == list(range(1, len(CHAPTERS) + 1))
+    found = [file.removeprefix("notebooks/") for file in listed if file.startswith("notebooks/")]
+    assert sorted(found) == sorted(chapter.name for chapter in CHAPTERS)
+    assert [name for name in found if not name.startswith("page_")] == [chapter.name for chapter in NUMBERED]
+    assert [chapter.number for chapter in NUMBERED] == list(range(1, len(NUMBERED) + 1))
+
+
+def test_only_chapters_with_a_number_are_numbered_in_the_contents() -> None:
+    parts = yaml.safe_load((ROOT / "_toc.yml").read_text())["parts"]
+    numbered = {page["file"] for part in parts if part.get("numbered") for page in part["chapters"]}
+    assert numbered == {f"notebooks/{chapter.name}" for chapter in NUMBERED}
 
 
 def test_every_page_is_in_the_contents() -> None:
@@ -83,7 +93,7 @@ def test_opens_with_title_install_cell_and_parameters(chapter: Chapter) -> None:
     assert values == {"PROFILE": "quick", "SEED": 0, "DEVICE": None}
 
 
-@each_chapter
+@each_numbered
 def test_has_exercises_with_solutions_in_code(chapter: Chapter) -> None:
     cells = read(chapter.path).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")

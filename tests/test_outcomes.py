@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KEPT = json.loads(outcomes.KEPT.read_text())
 ADVICE = (
     "what training gives {row} has changed. If it was meant to, raise its `revision` in hand_lib/models (or "
-    "TRAINING_REVISION in hand_lib/experiments/planning.py), then run `python tests/outcomes.py --write`"
+    "TRAINING_REVISION in hand_lib/experiments/revisions.py), then run `python tests/outcomes.py --write`"
 )
 
 

@@ -71,10 +71,13 @@ def test_rhd_counts_all_joints_and_the_visible_ones(true):
     assert found["mean"] == pytest.approx(errors.mean(), rel=1e-6)
     assert found["median, over joints"] == pytest.approx(np.median(errors, 0).mean(), rel=1e-6)
     assert found["mean, visible"] == pytest.approx(np.mean([errors[seen[:, j], j].mean() for j in ever]), rel=1e-6)
+    medians = [np.median(errors[seen[:, j], j]) for j in ever]
+    assert found["median, visible"] == pytest.approx(np.mean(medians), rel=1e-6)
     assert found["AUC"] == pytest.approx(area(errors, 20, 50, 100), abs=1e-6)
     assert found["AUC, visible"] == pytest.approx(area(errors, 20, 50, 100, seen), abs=1e-6)
     twenty = np.linspace(0, 50, 20)
     assert found["AUC, groups paper's"] == pytest.approx(area(errors, twenty[8], 50, 12), abs=1e-6)
+    assert found["AUC, visible, RHD's own"] == pytest.approx(area(errors, twenty[8], 50, 12, seen), abs=1e-6)
 
 
 def test_stb_is_rhd_without_visibility(true):

@@ -11,13 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fixtures_real import HO3D_LIST, RHD_LIST, STB_LIST, write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from hypothesis import given
 from hypothesis import strategies as st
-from real_shots import rendered
 
 from hand_lib.datasets.real import HO3D, RHD, STB, Annotation, DexterObject, FreiHAND, Hand, Reader, check_sample
 from hand_lib.datasets.real.checks import complaints
+from hand_lib.datasets.real.imitations import (
+    HO3D_LIST,
+    RHD_LIST,
+    STB_LIST,
+    write_dexter,
+    write_freihand,
+    write_ho3d,
+    write_rhd,
+    write_stb,
+)
+from hand_lib.datasets.real.shots import small_studio
 from hand_lib.errors import HandLibError, printable
 
 CANONICAL = list(range(21))
@@ -146,7 +155,8 @@ def test_tips_and_wrists_alone_tell_unit_and_depth(made):
 
 
 def hands(right: bool, order: list[int] = CANONICAL, signs: tuple[int, int, int] = (1, 1, 1)) -> list[Hand]:
-    samples = rendered(right, 12)
+    both = small_studio().hands
+    samples = both[both.right == right]
     image = torch.zeros(3, 96, 96, dtype=torch.uint8)
     xyz = samples.xyz[:, order] * torch.tensor(signs)
     pairs = zip(xyz, samples.K, strict=True)

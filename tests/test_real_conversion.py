@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 import torch
 from damage import damage_bytes, damage_tree
-from fixtures_real import STB_SEQUENCES, write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from test_mapped import equal, hands
 
 from hand_lib import cache, training
@@ -26,6 +25,14 @@ from hand_lib.datasets.mapped import Mapped
 from hand_lib.datasets.real import FreiHAND, conversion
 from hand_lib.datasets.real.conversion import Conversion, convert, open_converted
 from hand_lib.datasets.real.cut_outs import CutOut, cut
+from hand_lib.datasets.real.imitations import (
+    STB_SEQUENCES,
+    write_dexter,
+    write_freihand,
+    write_ho3d,
+    write_rhd,
+    write_stb,
+)
 from hand_lib.datasets.real.manifests import MANIFEST_FILE, read_manifest
 from hand_lib.datasets.real.published import PUBLISHED
 from hand_lib.datasets.shards import shard_path, write_shard
@@ -61,6 +68,9 @@ def root(written, tmp_path) -> Path:
     return Path(shutil.copytree(written, tmp_path / "freihand"))
 
 
+MIDDLE = 224 / 1.2  # with the crop's margin the whole picture
+
+
 def wanted(root: Path, how: CutOut = HOW, split: str = "training", name: str = "freihand") -> Conversion:
     return Conversion(published=PUBLISHED[name], root=root, split=split, how=how)
 
@@ -70,7 +80,7 @@ def shards(of: Conversion) -> list[Path]:
 
 
 def straight(root: Path) -> Samples:
-    reader = FreiHAND(root=root, split="training", versions=("gs", "hom", "sample", "auto"))
+    reader = FreiHAND(root=root, split="training", versions=("gs", "hom", "sample", "auto"), middle=MIDDLE)
     return Samples.concat([cut(reader.hand(index), HOW) for index in range(len(reader))])
 
 
@@ -81,7 +91,7 @@ def test_every_hand_is_there_in_order(root, own_cache):
     assert len(mapped) == len(manifest.hands) == 12 and len(shards(of)) == 3
     assert equal(mapped[:], straight(root))
     assert manifest.hands[4] == "FreiHAND training 00000001 hom" and manifest.skipped == []
-    assert manifest.options == {"versions": ["gs", "hom", "sample", "auto"]}
+    assert manifest.options == {"versions": ["gs", "hom", "sample", "auto"], "middle": MIDDLE}
     assert not list(own_cache.rglob("*.part"))
 
 

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures_real import write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from old_pickles import numpy1
@@ -28,6 +27,7 @@ from scipy.io import loadmat, savemat
 
 from hand_lib.datasets.real import HO3D, RHD, STB, DexterObject, FreiHAND, Hand, Reader
 from hand_lib.datasets.real.checks import complaints
+from hand_lib.datasets.real.imitations import write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from hand_lib.errors import HandLibError, printable
 
 FAST = int(os.environ.get("CORRUPTIONS", "15"))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixtures_real import write_freihand, write_rhd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from hand_lib.camera import crop_transform, inverse, project, transform_points
 from hand_lib.datasets.augmentation import GENTLE, GROUPS, JAR, NO_AUGMENTATION, Augmentation, crop
 from hand_lib.datasets.real import RHD, Annotation, FreiHAND, Hand, to_samples
 from hand_lib.datasets.real.cut_outs import CutOut, cut
+from hand_lib.datasets.real.imitations import write_freihand, write_rhd
 from hand_lib.errors import HandLibError
 from hand_lib.evaluation import predict_constant
 from hand_lib.samples import Samples

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixtures_real import RHD_LIST, write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from PIL import Image
 
 from hand_lib.__main__ import main
 from hand_lib.datasets.real import inspection
+from hand_lib.datasets.real.imitations import RHD_LIST, write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from hand_lib.datasets.real.inspection import inspect
 from hand_lib.datasets.real.published import PUBLISHED, get_published
 from hand_lib.errors import HandLibError
@@ -26,7 +26,7 @@ def rhd(root: Path) -> dict[str, int]:
 
 
 def stb(root: Path) -> dict[str, int]:
-    from fixtures_real import STB_SEQUENCES
+    from hand_lib.datasets.real.imitations import STB_SEQUENCES
 
     write_stb(root, tuple(STB_SEQUENCES), 1)
     return {"training": 20, "evaluation": 4}

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fixtures_real import write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -21,6 +20,7 @@ from scipy.io import loadmat, savemat
 
 from hand_lib.datasets.real import HO3D, RHD, STB, DexterObject, FreiHAND
 from hand_lib.datasets.real.fields import read_numbers
+from hand_lib.datasets.real.imitations import write_dexter, write_freihand, write_ho3d, write_rhd, write_stb
 from hand_lib.datasets.real.matlab_arrays import variables
 from hand_lib.datasets.real.pictures import read_mask, read_picture
 from hand_lib.datasets.real.stb import read_labels

@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from fixtures_real import (
+from old_pickles import numpy1, python2
+from PIL import Image
+
+from hand_lib.camera import project
+from hand_lib.datasets.real import HO3D, RHD, STB, DexterObject, FreiHAND, check_sample, to_samples
+from hand_lib.datasets.real.hands import Annotation, Hand, no_joints
+from hand_lib.datasets.real.imitations import (
     HO3D_LIST,
     RHD_LIST,
     STB_LIST,
@@ -23,13 +29,7 @@ from fixtures_real import (
     write_rhd,
     write_stb,
 )
-from old_pickles import numpy1, python2
-from PIL import Image
-from real_shots import Shot
-
-from hand_lib.camera import project
-from hand_lib.datasets.real import HO3D, RHD, STB, DexterObject, FreiHAND, check_sample, to_samples
-from hand_lib.datasets.real.hands import Annotation, Hand, no_joints
+from hand_lib.datasets.real.shots import Shot
 from hand_lib.datasets.real.stb import MIDDLE_2_2
 from hand_lib.errors import HandLibError
 from hand_lib.skeleton import HO3D_ORDER, RHD_ORDER, STB_ORDER, TIPS, WRIST

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from fixtures_real import write_dexter, write_rhd
 from made_records import made_run
 from tiny import TINY, own_folders
 
@@ -17,6 +16,7 @@ from hand_lib.__main__ import main
 from hand_lib.datasets.real import RHD, to_samples
 from hand_lib.datasets.real import conversion as conversion_module
 from hand_lib.datasets.real.cut_outs import CutOut
+from hand_lib.datasets.real.imitations import write_dexter, write_rhd
 from hand_lib.errors import HandLibError
 from hand_lib.evaluation import predict
 from hand_lib.experiments import recording

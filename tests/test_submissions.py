@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fixtures_real import HO3D_LIST
 
 from hand_lib.datasets.real import freihand, ho3d
+from hand_lib.datasets.real.imitations import HO3D_LIST
 from hand_lib.errors import HandLibError
 from hand_lib.submissions import VERTICES, write_freihand, write_ho3d
 from hand_lib.synthetic import EASY, render

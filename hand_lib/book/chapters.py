@@ -1,4 +1,4 @@
-"""The chapters: the notebooks of a checkout, in the order in which they may run."""
+"""The chapters: the notebooks of a checkout, in the order in which they may run; and pages without a number."""
 
 from __future__ import annotations
 
@@ -83,11 +83,11 @@ class _Notebook(Checked):
 
 @dataclass(frozen=True)
 class Chapter:
-    """One notebook, ``notebooks/NN_name.ipynb``.
+    """One notebook, ``notebooks/NN_name.ipynb``; or ``notebooks/page_name.ipynb``, a page between two chapters.
 
     Attributes:
         path: the committed notebook.
-        number: the NN of its name.
+        number: the NN of its name; None of a page between chapters, which is on no map and which nothing can name.
         after: numbers of the chapters whose trained rows this one reuses (notebook metadata ``hand_lib.after``). They
             start first, so that two chapters do not wait for the same training run.
         needs: numbers of the chapters that a reader should know before (``hand_lib.needs``).
@@ -100,7 +100,7 @@ class Chapter:
     """
 
     path: Path
-    number: int
+    number: int | None
     after: tuple[int, ...] = ()
     needs: tuple[int, ...] = ()
     rungs: tuple[str, ...] = ()
@@ -128,40 +128,46 @@ def checkout() -> Path:
 
 
 def find_chapters(root: Path) -> list[Chapter]:
-    """The chapters under ``root/notebooks``, by number.
+    """The chapters under ``root/notebooks``, by number; after them the pages without one, by name.
 
     Raises:
         HandLibError: there is none; a name without a number, or a number that two have; a file that is no notebook; or
             an ``after`` that names no other chapter, or goes round in a circle; a ``needs`` that names no earlier one.
     """
-    chapters: dict[int, Chapter] = {}
+    numbered: dict[int, Chapter] = {}
+    pages = []
     for path in sorted((root / "notebooks").glob("*.ipynb")):
-        if not re.fullmatch(r"[0-9]{2}_\w[\w.-]*", path.stem):
-            raise HandLibError(f"{path}: a chapter is named NN_name.ipynb")
-        number = int(path.stem[:2])
-        if number in chapters:
-            raise HandLibError(f"{path}: {chapters[number].path.name} has the number {number:02} too")
+        if not re.fullmatch(r"([0-9]{2}|page)_\w[\w.-]*", path.stem):
+            raise HandLibError(f"{path}: a chapter is named NN_name.ipynb, a page without number page_name.ipynb")
+        number = None if path.stem.startswith("page_") else int(path.stem[:2])
+        if number in numbered:
+            raise HandLibError(f"{path}: {numbered[number].path.name} has the number {number:02} too")
         content = check(path, _Notebook, read_notebook(path))
         own = content.metadata.hand_lib
         title = _title(content.cells)
-        chapters[number] = Chapter(path, number, own.after, own.needs, own.rungs, own.trains, own.trains_besides, title)
+        chapter = Chapter(path, number, own.after, own.needs, own.rungs, own.trains, own.trains_besides, title)
+        if number is None:
+            pages.append(chapter)
+        else:
+            numbered[number] = chapter
+    chapters = [*numbered.values(), *pages]
     if not chapters:
         raise HandLibError(f"{root / 'notebooks'}: no chapters")
-    for chapter in chapters.values():
-        others = [number for number in chapters if number != chapter.number]
-        before = [number for number in others if number < chapter.number]
+    for chapter in chapters:
+        others = [number for number in numbered if number != chapter.number]
+        before = [number for number in others if chapter.number is None or number < chapter.number]
         for key, named, possible in (("after", chapter.after, others), ("needs", chapter.needs, before)):
             for other in named:
                 if other not in possible:
                     there = ", ".join(map(str, possible)) or "none"
                     raise HandLibError(f"{chapter.path}: metadata.hand_lib.{key}: {other}: choose from {there}")
     try:
-        TopologicalSorter({chapter.number: chapter.after for chapter in chapters.values()}).prepare()
+        TopologicalSorter({number: chapter.after for number, chapter in numbered.items()}).prepare()
     except CycleError as error:
         circle = " after ".join(map(str, reversed(error.args[1])))
-        path = chapters[error.args[1][0]].path
+        path = numbered[error.args[1][0]].path
         raise HandLibError(f"{path}: metadata.hand_lib.after goes round in a circle: {circle}") from error
-    return list(chapters.values())
+    return chapters
 
 
 def _title(cells: list[dict[str, Any]]) -> str:
@@ -178,13 +184,13 @@ def select(chapters: list[Chapter], wanted: str | None) -> list[Chapter]:
     """
     if wanted is None:
         return chapters
-    names = (
-        {str(c.number): c for c in chapters} | {c.path.stem[:2]: c for c in chapters} | {c.name: c for c in chapters}
-    )
+    numbered = [c for c in chapters if c.number is not None]
+    names = {str(c.number): c for c in numbered} | {c.name[:2]: c for c in numbered} | {c.name: c for c in chapters}
     chosen = []
     for word in wanted.replace(",", " ").split() or [wanted]:
         if word not in names:
-            raise choose("chapter", word, [f"{c.number} ({c.name})" for c in chapters])
+            choices = [c.name if c.number is None else f"{c.number} ({c.name})" for c in chapters]
+            raise choose("chapter", word, choices)
         chosen.append(names[word])
     return [chapter for chapter in chapters if chapter in chosen]
 

@@ -83,7 +83,7 @@ def execute(chapters: list[Chapter], target: Path, *, parameters: dict[str, obje
                 outcomes.append(future.result())
                 progress.ended(outcomes[-1])
             progress.tick()
-    return sorted(outcomes, key=lambda outcome: outcome.chapter.number)
+    return sorted(outcomes, key=lambda outcome: chapters.index(outcome.chapter))
 
 
 def _execute_one(

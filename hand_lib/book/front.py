@@ -71,7 +71,8 @@ def write_heads(folder: Path, chapters: Sequence[Chapter], results: Path) -> Non
 
 
 def _stops(chapters: Sequence[Chapter], folder: str) -> list[Stop]:
-    return [Stop(number=c.number, title=c.title, href=f"{folder}{c.name}.html", rungs=tuple(c.rungs)) for c in chapters]
+    numbered = [c for c in chapters if c.number is not None]
+    return [Stop(number=c.number, title=c.title, href=f"{folder}{c.name}.html", rungs=tuple(c.rungs)) for c in numbered]
 
 
 # ------------------------------------------------------------------------------------------------ a chapter's head
@@ -82,13 +83,14 @@ def head(chapter: Chapter, chapters: Sequence[Chapter], recorded: Sequence[Mappi
 
     Args:
         chapter: whose head it is.
-        chapters: all of them, in order.
+        chapters: all of them, in order, the pages without number last.
         recorded: records of :data:`SHOWN` that tell how long trainings took.
     """
     before = [other for other in chapters if other.number in chapter.needs]
     links = ", ".join(f'<a href="{c.name}.html">{c.number}. {html.escape(c.title)}</a>' for c in before)
     facts = {
-        "You are here": '▾ on the <a href="../book/intro.html#the-map">map of the book</a>',
+        "You are here": ("between chapters, beside" if chapter.number is None else "▾ on")
+        + ' the <a href="../book/intro.html#the-map">map of the book</a>',
         "To read": f"about {reading_minutes(read_notebook(chapter.path))} min",
         "To know before": links or "no other chapter",
         "It trains": training(chapter, chapters, recorded),
@@ -119,11 +121,10 @@ def reading_minutes(notebook: Mapping[str, Any]) -> int:
 def training(chapter: Chapter, chapters: Sequence[Chapter], recorded: Sequence[Mapping[str, Any]]) -> str:
     """What a chapter trains that no earlier one has, how long that takes on one core, and what it finds; as HTML."""
     earlier: dict[str, tuple[int, int]] = {}  # of each row: how many runs there are, and which chapter came first
-    for other in chapters:
-        if other.number < chapter.number:
-            for row, count in other.trains.items():
-                most, first = earlier.get(row, (0, other.number))
-                earlier[row] = max(most, count), first
+    for other in chapters[: chapters.index(chapter)]:
+        for row, count in other.trains.items() if other.number is not None else ():
+            most, first = earlier.get(row, (0, other.number))
+            earlier[row] = max(most, count), first
     own = {row: n - earlier.get(row, (0, 0))[0] for row, n in chapter.trains.items() if n > earlier.get(row, (0, 0))[0]}
     found = sorted({earlier[row][1] for row in chapter.trains if row not in own})
     said = "no row of a table"

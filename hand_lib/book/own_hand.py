@@ -15,16 +15,17 @@ FIRST = "multihead"  # the network that is loaded first; the others are chosen o
 _HEAD = ("network", "hands like those of its training", "other gestures", "another look", "who does not look")
 
 
-def write(path: Path, results: Path) -> None:
-    """Write it as a page that *Your own hand* includes.
+def write(folder: Path, results: Path) -> None:
+    """Write what *Your own hand* includes: ``own_hand_place.md`` and ``own_hand_errors.md``.
 
     Args:
-        path: of the file.
+        folder: of the page.
         results: folder of the records.
     """
     network = find_shipped()[FIRST]
     place = section_html("own_hand", [network], verb="Try it with your own hand", hands="none")
-    path.write_text(f"```{{raw}} html\n{place}\n```\n\n{errors_table(records(PROFILE, folder=results))}\n", "utf-8")
+    (folder / "own_hand_place.md").write_text(f"```{{raw}} html\n{place}\n```\n", encoding="utf-8")
+    (folder / "own_hand_errors.md").write_text(f"{errors_table(records(PROFILE, folder=results))}\n", encoding="utf-8")
 
 
 def errors_table(found: Iterable[Mapping[str, Any]]) -> str:
@@ -36,7 +37,8 @@ def errors_table(found: Iterable[Mapping[str, Any]]) -> str:
     by_weights = {record["checkpoint_sha256"]: record for record in found}
     lines = [_line(_HEAD), _line(["---", *["---:"] * (len(_HEAD) - 1)])]
     for row, network in find_shipped().items():
-        record = by_weights[network.record["checkpoint_sha256"]]
+        if (record := by_weights.get(network.record["checkpoint_sha256"])) is None:
+            continue  # its errors on hands that differ in kind are in its record alone
         gestures, look = (record["elsewhere"][name] for name in ("held_out_gestures", "other_look"))
         errors = [record["metrics"]["epe_mean"], gestures["metrics"]["epe_mean"], look["metrics"]["epe_mean"]]
         errors.append(record["constant_prediction"]["epe_mean"])

@@ -23,7 +23,8 @@ from hand_lib.book.vendor import vendor_assets
 from hand_lib.cache import readable_errors
 from hand_lib.errors import HandLibError
 from hand_lib.experiments import records
-from hand_lib.figures import results_page
+from hand_lib.experiments.recording import REAL
+from hand_lib.figures import public_results, results_page
 from hand_lib.live.site import write_site
 
 
@@ -57,6 +58,7 @@ def check(root: Path) -> Settings:
     settings = read_settings(root)
     check_files(root, settings, read_contents(root))
     results_page.markdown(records(folder=root / "results"))
+    public_results.markdown(records(folder=root / "results" / REAL))
     check_rows(find_chapters(root))
     if not _jupyter_book().is_file():
         raise HandLibError(f"no {_jupyter_book()}: install the book's tools with `make`, or `pip install -e .[book]`")
@@ -79,7 +81,9 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
         write_site(root / "assets" / LIVE, folders.stage / "assets" / LIVE)
         shutil.copy(root / "_toc.yml", folders.stage)
         results_page.write(folders.stage / "book" / "results_table.md", root / "results")
-        own_hand.write(folders.stage / "book" / "own_hand_place.md", root / "results")
+        public_results.write(folders.stage / "book" / "public_results_table.md", root / "results" / REAL)
+        if (folders.stage / "book" / "your_own_hand.md").is_file():
+            own_hand.write(folders.stage / "book", root / "results")
         write_map(folders.stage / "book" / "ladder_map.md", chapters)
         write_heads(folders.stage / HEADS, chapters, root / "results")
         staged = yaml.safe_dump(settings.staged(), sort_keys=False)

@@ -1,10 +1,12 @@
-"""Samples of many files as one set: mapped into memory, not read into it."""
+"""Samples of many files, and of several sets, as one: mapped into memory, not read into it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import fields
 from itertools import accumulate
+from math import inf
 
 import torch
 from torch import Tensor
@@ -67,3 +69,61 @@ class Mapped:
     def pictures_to(self, device: torch.device | str) -> Mapped:
         """The same hands; the pictures of those that are asked for go to ``device``, the rest stays on disk."""
         return Mapped(self.parts, device)
+
+
+class Mixture:
+    """Hands of several sets as one, walked in shares; asked for as of :class:`Samples`.
+
+    One walk is an epoch. Without shares it shows every hand once. With shares the set that would otherwise be
+    curtailed sets the length: each of its hands comes once, and those of the others as often as their share asks,
+    evenly spread, the difference between two hands of a set being one time at most.
+
+    Args:
+        sets: with pictures of one size.
+        shares: of each set in an epoch, above 0, in any unit; None for the numbers of their hands.
+
+    Raises:
+        HandLibError: another number of shares, or one that is not above 0; as :class:`Mapped`.
+    """
+
+    def __init__(self, sets: Sequence[Mapped], shares: Sequence[float] | None = None) -> None:
+        sizes = [len(part) for part in sets]
+        shares = sizes if shares is None else check_shares(shares, len(sets))
+        epoch = max(size / share for size, share in zip(sizes, shares, strict=True))
+        self.counts = tuple(max(size, round(share * epoch)) for size, share in zip(sizes, shares, strict=True))
+        self._hands = Mapped([part for members in sets for part in members.parts], sets[0].device)
+        starts = [0, *accumulate(sizes)]
+        self._which = torch.cat(
+            [
+                start + torch.arange(count) * size // count
+                for start, size, count in zip(starts, sizes, self.counts, strict=False)
+            ]
+        )
+
+    @property
+    def hands(self) -> int:
+        """How many different ones there are."""
+        return len(self._hands)
+
+    def __len__(self) -> int:
+        """How many an epoch shows."""
+        return len(self._which)
+
+    def __getitem__(self, index: slice | Tensor | list[int]) -> Samples:
+        """A batch, copied out of the files."""
+        return self._hands[self._which[index]]
+
+    def pictures_to(self, device: torch.device | str) -> Mixture:
+        """The same hands; the pictures of those that are asked for go to ``device``, the rest stays on disk."""
+        moved = copy(self)
+        moved._hands = self._hands.pictures_to(device)
+        return moved
+
+
+def check_shares(shares: Sequence[float], sets: int) -> Sequence[float]:
+    """The shares, if there is one for each set and all are above 0; else HandLibError."""
+    if len(shares) != sets:
+        raise HandLibError(f"{len(shares)} shares for {sets} data sets: give each its share, or none")
+    if not all(0 < share < inf for share in shares):
+        raise HandLibError(f"shares must be above 0, not {', '.join(f'{share:g}' for share in shares)}")
+    return shares

@@ -38,7 +38,7 @@ from hand_lib.experiments.profiles import (
     sized,
 )
 from hand_lib.experiments.provenance import commit_of_code, device_name, library_versions
-from hand_lib.experiments.real_data import RealData, real_data
+from hand_lib.experiments.real_data import RealData, mixed_data, real_data
 from hand_lib.experiments.recording import (
     check_recordable,
     is_current,
@@ -53,7 +53,7 @@ from hand_lib.experiments.runs import find, run, stop_time
 from hand_lib.experiments.schema import RECORD_FORMAT
 from hand_lib.experiments.sources import source_hash
 from hand_lib.experiments.starts import Start, StartPlan, find_shipped, find_start, start_plan
-from hand_lib.experiments.weights_files import evaluate_checkpoint, profile_of
+from hand_lib.experiments.weights_files import Loaded, evaluate_checkpoint, load_weights, profile_of
 
 __all__ = [
     "BACKBONES",
@@ -66,6 +66,7 @@ __all__ = [
     "STARTS",
     "Comparison",
     "Lesson",
+    "Loaded",
     "Plan",
     "Pretraining",
     "Profile",
@@ -92,7 +93,9 @@ __all__ = [
     "get_row",
     "is_current",
     "library_versions",
+    "load_weights",
     "missing",
+    "mixed_data",
     "plan",
     "pool",
     "pretrain",

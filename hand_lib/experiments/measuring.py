@@ -9,11 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from hand_lib.datasets.real.checks import evenly
 from hand_lib.evaluation import Predictions, mean_targets, predict, predict_constant
 from hand_lib.experiments.planning import Plan
 from hand_lib.experiments.profiles import Profile, datasets, elsewhere
 from hand_lib.experiments.real_data import RealData
+from hand_lib.experiments.real_records import PCK_UP_TO
+from hand_lib.experiments.scoring import as_json, scores
 from hand_lib.experiments.sources import evaluation_hash
+from hand_lib.metrics import pck
 from hand_lib.models.groups.selectors import partition
 
 CONSTANT_FROM = 2048  # training hands that the constant prediction is the mean of, at most
@@ -29,7 +33,13 @@ def measured(planned: Plan, model: nn.Module, device: torch.device) -> tuple[Pre
         }
     else:
         result, constant = measure_real(planned.real, planned.profile, model, planned.network.image_size, device)
-        part = {"constant_prediction": constant.metrics}
+        own = scores(planned.real.measured_on, result.xyz, result.true_xyz, result.visible)
+        curve = pck(result.errors, torch.arange(PCK_UP_TO + 1, dtype=torch.float64))
+        part = {
+            "constant_prediction": constant.metrics,
+            "scores": as_json(own),
+            "pck": [round(share, 6) for share in curve.tolist()],
+        }
     part |= {"metrics": result.metrics, "evaluation_source": evaluation_hash()}
     if hasattr(model.decoder, "selector"):
         part["group_of_joint"] = list(partition(model.decoder.selector.decided()))
@@ -63,7 +73,8 @@ def measure_real(
     """
     training_set, evaluation_set = real.sets
     config = replace(profile.training_config(seed=0, precision="32-true"), image_size=image_size)
-    constant = mean_targets(training_set[:CONSTANT_FROM], config)
+    # Evenly spread: hands of one file follow each other, and so do data sets.
+    constant = mean_targets(training_set[evenly(len(training_set), CONSTANT_FROM)], config)
     return (
         predict(model.eval(), evaluation_set, image_size=image_size, device=device),
         predict_constant(constant, evaluation_set, image_size=image_size),

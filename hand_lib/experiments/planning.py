@@ -29,6 +29,7 @@ from hand_lib.experiments.profiles import (
     sized,
 )
 from hand_lib.experiments.real_data import RealData
+from hand_lib.experiments.revisions import TRAINING_REVISION
 from hand_lib.experiments.schema import run_key
 from hand_lib.experiments.sources import source_hash
 from hand_lib.experiments.starts import StartPlan, find_start, start_plan
@@ -42,10 +43,6 @@ from hand_lib.training import TrainingConfig
 
 # What a run's folder holds when it is finished.
 RECORD_FILE, MODEL_FILE, EVALUATION_FILE = "record.json", "model.safetensors", "evaluation.safetensors"
-
-# Raised whenever a change of code outside the rows' own networks changes what training gives (a test notices): of the
-# backbone, the loop, the batches, the augmentation, the camera. Records hold it.
-TRAINING_REVISION = 1
 
 
 @dataclass(frozen=True, kw_only=True)

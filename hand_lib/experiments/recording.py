@@ -47,7 +47,7 @@ def make_record(
         done: the training, finished.
         device, processes: what it ran on.
         measured: ``metrics``, ``constant_prediction``, ``elsewhere``, ``evaluation_source`` and, of a row with joint
-            groups, ``group_of_joint``.
+            groups, ``group_of_joint``; on a public data set ``scores`` and ``pck`` in the place of ``elsewhere``.
         checkpoint_sha256: of the weights' file.
     """
     counts = count_model(planned.build(), planned.network.image_size)

@@ -23,6 +23,7 @@ from hand_lib import cache, training
 from hand_lib.errors import HandLibError
 from hand_lib.experiments.lessons import PARTS, Lesson
 from hand_lib.experiments.profiles import Pretraining, Profile
+from hand_lib.experiments.revisions import TRAINING_REVISION
 from hand_lib.experiments.schema import digest, run_key, validate
 from hand_lib.experiments.sources import lesson_hash
 from hand_lib.experiments.start_records import RecordedStart, StartRecord
@@ -77,9 +78,6 @@ class StartPlan:
     @cached_property
     def decides(self) -> dict[str, Any]:
         """What decides the outcome, as JSON holds it; of the code its revisions."""
-        # Not here, because planning looks for starts.
-        from hand_lib.experiments.planning import TRAINING_REVISION
-
         asked, settings = self.pretraining, asdict(self.config(PRECISIONS[0]))
         del settings["precision"]
         decides = {

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,14 +11,14 @@ import torch
 from pydantic import AfterValidator
 from torch import Tensor, nn
 
-from hand_lib import cache, protocols, training
+from hand_lib import cache, training
 from hand_lib.errors import HandLibError
-from hand_lib.evaluation import Predictions
 from hand_lib.experiments.measuring import constant_prediction, measure, measure_real
 from hand_lib.experiments.planning import Plan
 from hand_lib.experiments.profiles import get_profile, get_row
 from hand_lib.experiments.real_data import RealData
 from hand_lib.experiments.schema import Network, possible_network
+from hand_lib.experiments.scoring import as_json, scores
 from hand_lib.models.size import NetworkSize
 from hand_lib.strict import Hash, Name, Seed, Strict, check
 from hand_lib.training.checkpoints import read_saved
@@ -48,6 +47,64 @@ def about(planned: Plan) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A network out of a file, and what the file says of it.
+
+    Attributes:
+        model: on its device, in evaluation mode.
+        row, profile: their names.
+        seed: of the run.
+        network: its size.
+        backbone: such as "resnet18".
+        step: of a checkpoint; None of finished weights.
+        device: where the model is.
+    """
+
+    model: nn.Module
+    row: str
+    profile: str
+    seed: int
+    network: NetworkSize
+    backbone: str
+    step: int | None
+    device: torch.device
+
+
+def load_weights(path: Path, *, device: str | None = None) -> Loaded:
+    """The network of a weights file or a training checkpoint that this package wrote.
+
+    Args:
+        path: ``model.safetensors`` or ``checkpoint.safetensors``.
+        device: where to compute; None takes the GPU if there is one.
+
+    Raises:
+        HandLibError: no such file; damaged; a file that tells of no row of this package; weights that do not fit.
+    """
+    tensors, metadata = cache.read_tensors(path)
+    said = _read_about(path, metadata)
+    row, network = get_row(said.row), NetworkSize(**said.network.model_dump())
+    step = None
+    if said.kind == training.CHECKPOINT_KIND:
+        step = read_saved(path, metadata).step
+        tensors = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    with torch.device("meta"):  # names and shapes alone: what a file asks for may be larger than this machine
+        fits = row.build(network).state_dict()
+    cache.expect_tensors(path, tensors, fits)
+    where = training.choose_device(device)
+    model = _filled(path, row.build(network), tensors).to(where, memory_format=torch.channels_last)
+    return Loaded(
+        model=model.eval(),
+        row=row.name,
+        profile=said.profile,
+        seed=said.seed,
+        network=network,
+        backbone=row.backbone or f"resnet{network.depth}",
+        step=step,
+        device=where,
+    )
+
+
 def evaluate_checkpoint(
     path: Path, *, profile: str | None = None, device: str | None = None, real: RealData | None = None
 ) -> dict[str, Any]:
@@ -64,61 +121,28 @@ def evaluate_checkpoint(
         ``constant_prediction``; of a public data set ``dataset`` and ``scores`` besides, by its own rules.
 
     Raises:
-        HandLibError: no such file; damaged; a file that tells of no row of this package; weights that do not fit.
+        HandLibError: as :func:`load_weights`.
     """
-    said, step, model = read_model(path)
-    row, network = get_row(said.row), NetworkSize(**said.network.model_dump())
-    profile_ = get_profile(profile or said.profile)
-    where = training.choose_device(device)
-    model.to(where, memory_format=torch.channels_last)
+    found = load_weights(path, device=device)
+    profile_ = get_profile(profile or found.profile)
     if real is None:
-        result, constant = measure(profile_, model, image_size=network.image_size, device=where), None
+        result = measure(profile_, found.model, image_size=found.network.image_size, device=found.device)
+        by_rules, constant = {}, constant_prediction(profile_)
     else:
-        result, constant = measure_real(real, profile_, model, network.image_size, where)
+        result, guess = measure_real(real, profile_, found.model, found.network.image_size, found.device)
+        own = scores(real.measured_on, result.xyz, result.true_xyz, result.visible)
+        by_rules, constant = {"dataset": real.measured_on, "scores": as_json(own)}, guess.metrics
     return {
-        "row": row.name,
-        "profile": profile_.name,
-        "seed": said.seed,
-        "backbone": row.backbone or f"resnet{network.depth}",
-        "step": step,
+        **_named(found, profile_.name),
         "metrics": result.metrics,
-        "constant_prediction": constant_prediction(profile_) if constant is None else constant.metrics,
-        **({} if real is None else {"dataset": real.name, "scores": scores(real.name, result)}),
+        "constant_prediction": constant,
+        **by_rules,
     }
 
 
-def read_model(path: Path) -> tuple[About, int | None, nn.Module]:
-    """A network from a weights file or a training checkpoint that this package wrote.
-
-    Returns:
-        What the file says of itself; the step of a checkpoint, None for finished weights; the network on the CPU.
-
-    Raises:
-        HandLibError: as :func:`evaluate_checkpoint`.
-    """
-    tensors, metadata = cache.read_tensors(path)
-    said = _read_about(path, metadata)
-    row, network = get_row(said.row), NetworkSize(**said.network.model_dump())
-    step = None
-    if said.kind == training.CHECKPOINT_KIND:
-        step = read_saved(path, metadata).step
-        tensors = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    with torch.device("meta"):  # names and shapes alone: what a file asks for may be larger than this machine
-        fits = row.build(network).state_dict()
-    cache.expect_tensors(path, tensors, fits)
-    return said, step, _loaded(path, row.build(network), tensors)
-
-
-def scores(dataset: str, said: Predictions) -> list[dict[str, Any]]:
-    """Predictions by a public data set's own rules, see :mod:`hand_lib.protocols`; plain JSON."""
-    rules: dict[str, Callable[[], tuple[protocols.Score, ...]]] = {
-        "rhd": lambda: protocols.rhd_scores(said.xyz, said.true_xyz, said.visible),
-        "stb": lambda: protocols.stb_scores(said.xyz, said.true_xyz),
-        "freihand": lambda: protocols.freihand_scores(said.xyz, said.true_xyz),
-        "ho3d-v2": lambda: protocols.ho3d_scores(said.xyz, said.true_xyz),
-        "ho3d-v3": lambda: protocols.ho3d_scores(said.xyz, said.true_xyz),
-    }
-    return [asdict(score) for score in rules[dataset]()]
+def _named(found: Loaded, profile: str) -> dict[str, Any]:
+    own = {name: getattr(found, name) for name in ("row", "seed", "backbone", "step")}
+    return {**own, "profile": profile}
 
 
 def profile_of(path: Path) -> str:
@@ -136,7 +160,7 @@ def _read_about(path: Path, metadata: dict[str, str]) -> About:
         raise HandLibError(f"{path} is not a checkpoint of this package: {error}") from error
 
 
-def _loaded(path: Path, model: nn.Module, tensors: dict[str, Tensor]) -> nn.Module:
+def _filled(path: Path, model: nn.Module, tensors: dict[str, Tensor]) -> nn.Module:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise HandLibError(f"cannot use {path}: {name} has a number that is not finite")

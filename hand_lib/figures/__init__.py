@@ -4,11 +4,11 @@ Every helper returns the figure (or table, or banner) it makes; as the last valu
 once.
 
 * :mod:`~hand_lib.figures.style`: the book's look, ``use``, ``panels``, ``show_image``.
-* :mod:`~hand_lib.figures.hands`: ``draw_hand_2d``, ``contact_sheet``, ``worst_and_best``, ``hand_views``, ``hand_3d``.
+* :mod:`~hand_lib.figures.hands`: ``draw_hand_2d``, ``contact_sheet``, ``hand_views``, ``hand_3d``.
 * :mod:`~hand_lib.figures.sliders`: ``slider_figure``, ``hand_slider``, ``image_slider``: they move
   on a page without a kernel.
 * :mod:`~hand_lib.figures.charts`: ``curve``, ``pck_curves``, ``error_by_joint``, ``error_by_finger``.
-* :mod:`~hand_lib.figures.features`: ``map_sheet``, ``palm_angle``, ``error_by_bin``, ``pair_slider``.
+* :mod:`~hand_lib.figures.features`: ``map_sheet``, ``palm_angle``, ``bin_means``, ``pair_slider``.
 * :mod:`~hand_lib.figures.tables`: ``results_table``, ``table``, ``banner``.
 * :mod:`~hand_lib.figures.ladder_map`: ``ladder_map``, the map of the book.
 * :mod:`~hand_lib.figures.widgets`: ``explore`` and its controls, for the live notebook.
@@ -26,7 +26,6 @@ from hand_lib.figures.hands import (
     joint_names_2d,
     mesh_trace,
     set_scene,
-    worst_and_best,
 )
 from hand_lib.figures.sliders import hand_slider, image_slider, picture_axes, skeleton_traces_2d, slider_figure
 from hand_lib.figures.style import describe, panels, show_image, use
@@ -64,5 +63,4 @@ __all__ = [
     "table",
     "use",
     "widgets",
-    "worst_and_best",
 ]

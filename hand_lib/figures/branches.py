@@ -27,7 +27,7 @@ TABLE_2_OF_GROUPS: Mapping[str, tuple[bool, bool, bool]] = {
 def stations(
     flow: Sequence[tuple[str | Sequence[str], Sequence[int]]], *, width: float = 5.6, height: float | None = None
 ) -> Figure:
-    """What a picture goes through in a network with branches, from top to bottom: a box a layer, or a box a group.
+    """What a picture goes through in a network with branches, from top to bottom: a box per layer, or a box per group.
 
     Args:
         flow: for each station what it is and the shape of what comes out of it. One name is a box across, shared by

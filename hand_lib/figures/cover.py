@@ -14,7 +14,7 @@ from hand_lib.synthetic import WIDE, render
 
 
 def write(path: Path, *, seed: int = 0, columns: int = 6, lines: int = 3, size: int = 192) -> None:
-    """Render hands of the evaluation split and save them as a sheet, a colour a finger; hidden joints are hollow.
+    """Render hands of the evaluation split and save them as a sheet, a colour per finger; hidden joints are hollow.
 
     Args:
         path: where the JPEG goes.

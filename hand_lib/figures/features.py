@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,10 +12,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from hand_lib.figures.charts import cycle
 from hand_lib.figures.hands import SEEN_FROM, cube_around, hand_traces, legend_line, set_scene
 from hand_lib.figures.sliders import slider_figure
-from hand_lib.figures.style import SERIES_COLORS, SERIES_DASHES, panels, show_image
+from hand_lib.figures.style import panels, show_image
 from hand_lib.skeleton import JOINTS, ROOT, WRIST
 
 INDEX_MCP, LITTLE_MCP = JOINTS.index("index MCP"), JOINTS.index("little MCP")
@@ -168,52 +167,20 @@ def palm_angle(xyz: Tensor) -> Tensor:
     return torch.rad2deg(torch.arccos(torch.cosine_similarity(normal, to_camera, dim=-1).clamp(-1, 1)))
 
 
-def error_by_bin(
-    values: Tensor,
-    errors: Mapping[str, Tensor],
-    *,
-    xlabel: str,
-    ylabel: str = "EPE, mm",
-    bins: int = 6,
-    width: float = 6.0,
-    height: float = 3.2,
-) -> Figure:
-    """How the error depends on something: the mean in bins of as many hands each, with its 95 % interval.
+def bin_means(values: Tensor, errors: Tensor, *, bins: int = 6) -> tuple[list[float], list[float], list[float]]:
+    """Bins of as many hands each: their mean values, their mean errors, and half the 95 % intervals of these.
 
     Args:
-        values: ``(N,)``, a number a hand, such as :func:`palm_angle`.
-        errors: for each name ``(N, 21)`` mm, or ``(N,)`` already averaged over joints.
-        xlabel, ylabel: with their units.
-        bins: how many.
-        width, height: in inches.
-
-    Returns:
-        The figure; each point stands at its bin's mean value.
+        values: ``(N,)``, a number a hand.
+        errors: ``(N,)`` mm.
+        bins: how many; fewer where there are fewer hands.
     """
-    parts = [part for part in np.array_split(values.detach().cpu().numpy().argsort(kind="stable"), bins) if len(part)]
-    x = [float(values[torch.as_tensor(part)].double().mean()) for part in parts]
-    figure, axes = panels(width=width, height=height)
-    ax = axes[0, 0]
-    for number, (name, given) in enumerate(errors.items()):
-        hands = (given.mean(-1) if given.ndim == 2 else given).detach().cpu().double().numpy()
-        half = [1.96 * hands[part].std(ddof=1) / np.sqrt(len(part)) if len(part) > 1 else 0.0 for part in parts]
-        ax.errorbar(
-            x,
-            [hands[part].mean() for part in parts],
-            yerr=half,
-            color=cycle(SERIES_COLORS, number),
-            linestyle=cycle(SERIES_DASHES, number),
-            marker="o",
-            markersize=4,
-            capsize=2,
-            elinewidth=0.9,
-            label=name,
-        )
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set_ylim(bottom=0)
-    if len(errors) > 1:
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(errors))
-    return figure
+    order = values.detach().cpu().numpy().argsort(kind="stable")
+    parts = [torch.as_tensor(part) for part in np.array_split(order, bins) if len(part)]
+    errors = errors.detach().cpu().double()
+    half = [1.96 * float(errors[part].std()) / len(part) ** 0.5 if len(part) > 1 else 0.0 for part in parts]
+    means = [float(errors[part].mean()) for part in parts]
+    return [float(values[part].double().mean()) for part in parts], means, half
 
 
 def pair_slider(

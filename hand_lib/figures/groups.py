@@ -213,7 +213,7 @@ def group_film(
 def group_strips(
     runs: Mapping[str, Tensor], steps: Sequence[float], *, xlabel: str = "training step", width: float = 6.4
 ) -> Figure:
-    """All of a training at a glance: a line a joint, the likeliest group's colour, pale where θ is not sure.
+    """All of a training at a glance: a line per joint, the likeliest group's colour, pale where θ is not sure.
 
     At the end of each line stands the mark of the group that the joint ended in.
 

@@ -1,4 +1,4 @@
-"""Drawing hands: skeletons over pictures, contact sheets, the best and the worst, and hands in 3D."""
+"""Drawing hands: skeletons over pictures, contact sheets, and hands in 3D."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def draw_hand_2d(
     linewidth: float = 1.6,
     legend: bool = False,
 ) -> matplotlib.axes.Axes:
-    """Draw one hand's skeleton, a colour a finger, over its picture if there is one.
+    """Draw one hand's skeleton, a colour per finger, over its picture if there is one.
 
     Args:
         ax: the axes to draw on.
@@ -149,41 +149,6 @@ def contact_sheet(
     return figure
 
 
-def worst_and_best(
-    images: Tensor,
-    uv_true: Tensor,
-    uv_pred: Tensor,
-    errors: Tensor,
-    *,
-    count: int = 4,
-    width: float = 6.4,
-) -> Figure:
-    """The hands with the smallest and the largest mean error: the truth white, the prediction in the fingers' colours.
-
-    Args:
-        images: ``(B, 3, H, W)``.
-        uv_true, uv_pred: ``(B, 21, 2)`` pixels.
-        errors: ``(B, 21)`` mm, or ``(B,)`` already averaged over joints.
-        count: hands a line.
-        width: of the sheet, in inches.
-
-    Returns:
-        The figure: best in the first line, worst in the second.
-    """
-    per_hand = errors.mean(-1) if errors.ndim == 2 else errors
-    order = per_hand.argsort()
-    count = min(count, len(order))
-    figure, axes = panels(2, count, width=width, height=2 * (width / count + 0.19))
-    for ax_row, indices, name in zip(axes, (order[:count], order.flip(0)[:count]), ("best", "worst"), strict=True):
-        for ax, i in zip(ax_row, indices.tolist(), strict=True):
-            show_image(ax, images[i])
-            draw_ghost_2d(ax, uv_true[i])
-            draw_hand_2d(ax, uv_pred[i], markersize=2.0, linewidth=1.3)
-            _limit_to(ax, images[i])
-            ax.set_title(f"{name} · {per_hand[i]:.1f} mm", fontsize=9, pad=2)
-    return figure
-
-
 def draw_ghost_2d(ax: matplotlib.axes.Axes, uv: Tensor) -> None:
     """A hand that another is compared with, over its picture: white bones with a dark edge, no joints.
 
@@ -226,7 +191,7 @@ def hand_3d(
     height: int = 430,
     seen_from: Sequence[float] = SEEN_FROM,
 ) -> go.Figure:
-    """A hand, or several, in a scene that can be turned: one colour a finger, equal axes in millimetres.
+    """A hand, or several, in a scene that can be turned: one colour per finger, equal axes in millimetres.
 
     Args:
         xyz: ``(21, 3)`` mm in the camera frame, or named hands (the first is drawn solid, the others thin and dotted).
@@ -260,7 +225,7 @@ def hand_3d(
 
 
 def hand_traces(xyz: Tensor, *, solid: bool = True) -> list[go.Scatter3d]:
-    """Five plotly lines, wrist to tip, one a finger.
+    """Five plotly lines, wrist to tip, one per finger.
 
     Args:
         xyz: ``(21, 3)`` mm.
@@ -359,12 +324,6 @@ def legend_line(name: str, *, solid: bool) -> go.Scatter3d:
     """A line that is nowhere but in the legend, to name a hand by how it is drawn."""
     line = {"color": INK if solid else GHOST, "width": 7 if solid else 5, "dash": "solid" if solid else "dot"}
     return go.Scatter3d(x=[None], y=[None], z=[None], mode="lines", name=name, line=line)
-
-
-def _limit_to(ax: matplotlib.axes.Axes, image: Tensor) -> None:
-    height, width = image.shape[-2:]
-    ax.set_xlim(-0.5, width - 0.5)
-    ax.set_ylim(height - 0.5, -0.5)
 
 
 def joint_names_2d(ax: matplotlib.axes.Axes, uv: Tensor, *, fontsize: float = 7) -> None:

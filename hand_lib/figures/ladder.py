@@ -1,11 +1,11 @@
-"""The tables of the ladder of rows: how they did so far, what one rung changed, what it costs."""
+"""The tables of the ladder of rows: how they did so far, and what one rung changed."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -23,9 +23,7 @@ from hand_lib.experiments.profiles import own_start
 from hand_lib.figures.tables import PAPER_EPE, Column, Table, results_table, table, together
 from hand_lib.metrics import hidden_minus_visible, mean_epe
 from hand_lib.models.catalogue import rows_and_variants
-from hand_lib.models.counting import count
 from hand_lib.models.rows import ROWS
-from hand_lib.models.size import NetworkSize
 from hand_lib.skeleton import JOINTS, TIPS
 
 TITLES: Mapping[str, str] = {
@@ -65,6 +63,7 @@ TITLES: Mapping[str, str] = {
     "groups-k1-wide": "one wide group",
     "groups-k3-straight": "3 groups, straight-through",
     "groups-k3-eq10": "3 learnt groups, Eq. 10",
+    "groups-k3-late": "3 groups, learnt late",
     "hourglass-k1": "hourglass",
     "hourglass-k3-manual": "hourglass, 3 groups by hand",
     "hourglass-k3-manual-fused": "hourglass, 3 groups by hand, fused",
@@ -79,7 +78,7 @@ TITLES: Mapping[str, str] = {
     "maps-groups-3": "maps, 3 learnt groups",
     "maps-groups-3-manual": "maps, 3 groups by hand",
     "maps-groups-5": "maps, 5 learnt groups",
-    "maps-groups-5-manual": "maps, a group a finger",
+    "maps-groups-5-manual": "maps, a group per finger",
     "maps-groups-5-random": "maps, 5 random groups",
 }
 COLUMNS = (
@@ -108,7 +107,16 @@ def rows_table(runs: Mapping[str, Sequence[Run]], *, note: str = "") -> Table:
     given = [run.record for members in runs.values() for run in members]
     profile = given[0]["profile"]
     about = f"Profile {profile}; n seeds, mean ± standard deviation."
-    return _with_constant(given, list(runs), f"{about} {note}".strip())
+    constant = {"row": "constant", "metrics": given[0]["constant_prediction"]}
+    return results_table(
+        [constant, *given],
+        COLUMNS,
+        order=["constant", *runs],
+        titles={row: title(row) for row in ("constant", *runs)},
+        paper={row: f"{ROWS[row].paper.epe[18]:.2f}" for row in runs if row in ROWS and ROWS[row].paper},
+        paper_title=PAPER_EPE,
+        note=f"{about} {note}".strip(),
+    )
 
 
 # Profiles whose records the chapters show beside their own numbers, the better one first.
@@ -138,8 +146,8 @@ def of_own_network(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 ENOUGH_SEEDS = 3
 
 
-def recorded(rows: Iterable[str], profiles: Sequence[str] = RECORDED) -> list[dict[str, Any]]:
-    """The recorded runs of these rows in one profile: that with most of the rows, then with enough seeds of each.
+def recorded(rows: Iterable[str]) -> list[dict[str, Any]]:
+    """The recorded runs of these rows in one of :data:`RECORDED`: with most of the rows, then enough seeds of each.
 
     A single seed of a long training says less of a row than several of a short one; from :data:`ENOUGH_SEEDS` on the
     better profile is preferred. Runs of other code or other pictures than today's are left out, and those of another
@@ -147,7 +155,6 @@ def recorded(rows: Iterable[str], profiles: Sequence[str] = RECORDED) -> list[di
 
     Args:
         rows: names of rows.
-        profiles: to choose from, the better one first.
     """
     rows = list(rows)
 
@@ -155,17 +162,7 @@ def recorded(rows: Iterable[str], profiles: Sequence[str] = RECORDED) -> list[di
         seeds = Counter(record["row"] for record in own)
         return len(seeds), min([*seeds.values(), ENOUGH_SEEDS])
 
-    return max((own_records(profile, rows) for profile in profiles), key=worth, default=[])
-
-
-def recorded_table(rows: Iterable[str]) -> Table | None:
-    """The rows as in :func:`rows_table`, but from :func:`recorded` runs, headed so; None where there are none."""
-    rows = list(rows)
-    own = recorded(rows)
-    if not own:
-        return None
-    shown = _with_constant(own, [row for row in rows if any(r["row"] == row for r in own)], recorded_note(own))
-    return replace(shown, header=(f"recorded in {own[0]['profile']}", *shown.header[1:]))
+    return max((own_records(profile, rows) for profile in RECORDED), key=worth)
 
 
 def recorded_note(own: Sequence[Mapping]) -> str:
@@ -179,7 +176,6 @@ def recorded_note(own: Sequence[Mapping]) -> str:
 
 
 LENGTHS = ("quick", "long")  # the same experiment with few steps and with many
-NO_LENGTHS = f"These rows have no seed that is recorded in both {' and '.join(f'`{profile}`' for profile in LENGTHS)}."
 
 
 def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
@@ -197,31 +193,6 @@ def by_length(rows: Iterable[str]) -> dict[str, tuple[float, float]]:
         return {}
     means = {key: sum(values[seed] for seed in seeds) / len(seeds) for key, values in epe.items()}
     return {row: (means[row, LENGTHS[0]], means[row, LENGTHS[1]]) for row in rows}
-
-
-def length_table(epe: Mapping[str, tuple[float, float]]) -> Table | None:
-    """What :func:`by_length` gives as a table; None where that is empty."""
-    if not epe:
-        return None
-    steps = [PROFILES[profile].steps for profile in LENGTHS]
-    return table(
-        ["EPE, mm", *(f"{profile}, {count} steps" for profile, count in zip(LENGTHS, steps, strict=True)), "change"],
-        [[title(row), f"{short:.2f}", f"{long:.2f}", f"{long - short:+.2f}"] for row, (short, long) in epe.items()],
-        note="Recorded runs, means over the seeds that all have.",
-    )
-
-
-def _with_constant(given: Sequence[Mapping], rows: Sequence[str], note: str) -> Table:
-    constant = {"row": "constant", "metrics": given[0]["constant_prediction"]}
-    return results_table(
-        [constant, *given],
-        COLUMNS,
-        order=["constant", *rows],
-        titles={row: title(row) for row in ("constant", *rows)},
-        paper={row: f"{ROWS[row].paper.epe[18]:.2f}" for row in rows if row in ROWS and ROWS[row].paper},
-        paper_title=PAPER_EPE,
-        note=note,
-    )
 
 
 def printed_difference(comparison: Comparison) -> float | None:
@@ -355,29 +326,3 @@ def split_table(errors: Mapping[str, Tensor], visible: Tensor) -> Table:
         ],
         note=f"{(~visible).float().mean():.0%} of the joints are hidden.",
     )
-
-
-def cost_table(rows: Sequence[str], sizes: Mapping[str, NetworkSize]) -> Table:
-    """Parameters and multiply-adds of rows, for each size, beside what the paper prints for its head.
-
-    Args:
-        rows: names of rows.
-        sizes: for each name, how large the networks are.
-    """
-    lines = []
-    for where, size in sizes.items():
-        for row in rows:
-            with torch.device("meta"):  # shapes only
-                n = count(ROWS[row].build(size), size.image_size)
-            paper = ROWS[row].paper.at(size) if ROWS[row].paper else {"head_params": None}
-            lines.append(
-                [
-                    f"{title(row)}, {where}",
-                    f"{n.params / 1e6:.2f} M",
-                    f"{n.head_params / 1e6:.2f} M",
-                    f"{n.macs / 1e9:.3f} G",
-                    f"{n.head_macs / 1e9:.4f} G",
-                    "–" if paper["head_params"] is None else f"{paper['head_params']} M, {paper['head_macs']} G",
-                ]
-            )
-    return table(["", "parameters", "of the head", "multiply-adds", "of the head", "paper's head"], lines)

@@ -19,19 +19,19 @@ PART = 13  # px: side of a G or a D
 Placed = tuple[Stop | None, ET.Element]
 
 
-def ladder_strip(stops: Sequence[Stop], size: NetworkSize, *, here: int) -> str:
+def ladder_strip(stops: Sequence[Stop], size: NetworkSize, *, here: int | None) -> str:
     """The small map as HTML, a drawing a section; they stand side by side where there is room.
 
     Args:
         stops: the chapters, in order; each is one link.
         size: of the networks, which decides nothing here but what is drawn as one rung.
-        here: number of the chapter at whose head it stands.
+        here: number of the chapter at whose head it stands, or None.
     """
     drawings = "\n".join(write(_section(section, here)) for section in map_plan(stops, size))
     return f'<nav class="ladder-strip" aria-label="Where this chapter is on the map of the book">\n{drawings}\n</nav>'
 
 
-def _section(section: Section, here: int) -> ET.Element:
+def _section(section: Section, here: int | None) -> ET.Element:
     placed, ways, columns, lines = _place(section, here)
     by_stop: dict[Stop | None, list[ET.Element]] = {}
     for stop, part in placed:
@@ -50,7 +50,7 @@ def _section(section: Section, here: int) -> ET.Element:
     return element("svg", *ways, *links, viewBox=f"0 0 {width} {height}", width=width, height=height)
 
 
-def _place(section: Section, here: int) -> tuple[list[Placed], list[ET.Element], int, int]:
+def _place(section: Section, here: int | None) -> tuple[list[Placed], list[ET.Element], int, int]:
     """Where everything is: parts with their chapters, lines between them, and how many columns and lanes there are."""
     lanes = [list(lane.rungs) for lane in section.lanes[:2]]
     lines = max(len(lanes), 1)
@@ -82,7 +82,7 @@ def _place(section: Section, here: int) -> tuple[list[Placed], list[ET.Element],
     return placed, ways, max(ends, default=column), lines
 
 
-def _is(rung: Rung, here: int) -> bool:
+def _is(rung: Rung, here: int | None) -> bool:
     return rung.stop is not None and rung.stop.number == here
 
 

@@ -78,7 +78,7 @@ def _picture(hand: Mapping[str, Any], side: int) -> ET.Element:
 
 
 def _skeleton(points: Sequence[Vector], *, halo: bool) -> list[ET.Element]:
-    """Bones and joints, a colour a finger; ``data-joint`` says which joint has to be there for a part to be drawn."""
+    """Bones and joints, a colour per finger; ``data-joint`` says which joint has to be there for a part to be drawn."""
     parts = []
     for (parent, child), color in zip(BONES, BONE_COLORS, strict=True):
         (x, y), (to_x, to_y) = points[parent], points[child]

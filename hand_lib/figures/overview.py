@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -76,7 +77,7 @@ def methods_table(
             ]
             if not own:
                 errors[0] = NOT_RECORDED
-            lines.append((name, title(name), *_measures(name, size), *errors, str(len(own))))
+            lines.append((name, title(name), *measures(name, size), *errors, str(len(own))))
     header = (
         "row",
         "in words",
@@ -92,8 +93,9 @@ def methods_table(
     return Table(header, tuple(lines), note)
 
 
-def _measures(row: str, size: NetworkSize) -> tuple[str, str, str, str]:
-    """What D reads and its width, and the network's size and cost."""
+@functools.cache
+def measures(row: str, size: NetworkSize) -> tuple[str, str, str, str]:
+    """What D reads, how wide D is, and the network's parameters and multiply-adds in millions."""
     with torch.device("meta"):  # shapes only
         network = rows_and_variants()[row].build(size).eval()
         image = torch.empty(1, 3, size.image_size, size.image_size)
@@ -187,7 +189,7 @@ def printed_steps(records: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[
 
 
 def printed_steps_table(steps: Mapping[str, Sequence[tuple[Rung, float, str]]], *, note: str = "") -> Table:
-    """What :func:`printed_steps` gives: a line a step, the paper's difference in a column of its own."""
+    """What :func:`printed_steps` gives: a line per step, the paper's difference in a column of its own."""
     lines = []
     for heading, members in steps.items():
         lines.append((heading, *[""] * 5))

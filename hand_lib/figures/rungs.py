@@ -176,7 +176,7 @@ def recorded_verdicts(found: Mapping[str, Sequence[Comparison]]) -> str:
 
 
 def recorded_differences_table(found: Mapping[str, Sequence[Comparison]]) -> Table | None:
-    """What :func:`recorded_comparisons` gives, a line a pair and profile; None where that is empty."""
+    """What :func:`recorded_comparisons` gives, a line per pair and profile; None where that is empty."""
     if not found:
         return None
     lines = [

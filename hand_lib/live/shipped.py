@@ -193,7 +193,7 @@ def ship(run: experiments.Run, *, command: str, commit: str, folder: Path | None
     Args:
         run: finished, with its predictions of the evaluation set.
         command: that made it.
-        commit: of the package, as :func:`hand_lib.experiments.check_recordable` gives it.
+        commit: of the package, as :func:`~hand_lib.experiments.recording.check_recordable` gives it.
         folder: instead of the package's own.
 
     Raises:

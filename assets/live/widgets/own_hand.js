@@ -192,11 +192,13 @@
     });
 
     const altered = keepsPixels() ? [] : [element("p", { class: "live-problem" }, "This browser changes the pictures that pages read, so that nobody is known again by them. What the network says of them is worth less here.")];
+    const shown = Live.pane(whole, "drag the square round the hand; its corner resizes it");
+    shown.classList.add("live-wide");
     stage.append(
       ...altered,
       element("div", { class: "live-buttons" }, element("label", { class: "live-choice" }, "A photograph:", photo), camera),
       element("div", { class: "live-buttons" }, ...hands), choose,
-      Live.panes(Live.pane(whole, "drag the square round the hand; its corner resizes it"), Live.pane(crop.canvas, "what the network sees: the square, a fifth larger"), Live.pane(space.canvas, "the predicted hand, drag to turn it")),
+      Live.panes(shown, Live.pane(crop.canvas, "what the network sees: the square, a fifth larger"), Live.pane(space.canvas, "the predicted hand, drag to turn it")),
       size.element, element("div", { class: "live-buttons" }, save));
     say("Give it a picture. Nothing of it leaves this page.");
     return { own: (mine) => { network = mine; soon(); } };

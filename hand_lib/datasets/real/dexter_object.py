@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from hand_lib.cache import open_regular
+from hand_lib.camera import project
 from hand_lib.datasets.real.fields import Entry, array, entry
 from hand_lib.datasets.real.hands import Annotation, Hand, no_joints
 from hand_lib.datasets.real.pictures import read_picture
@@ -49,6 +50,8 @@ class DexterObject:
         root: the folder with ``data``.
         sequences: of ``SEQUENCES``.
         right: whether the hands are right ones. Public code takes them for left ones; the files do not say.
+        around: millimetres. The data set has no boxes and its tips are not the hand, so a hand's box is a square this
+            wide round the middle of its tips that are seen, at their depth: a choice of ours.
         prefix: what the annotation files' names begin with: ``my_`` for the revised ones that go round.
 
     Raises:
@@ -58,6 +61,7 @@ class DexterObject:
     root: Path
     sequences: tuple[str, ...] = SEQUENCES
     right: bool = False
+    around: float = 200.0
     prefix: str = ""
 
     def __post_init__(self) -> None:
@@ -99,7 +103,11 @@ class DexterObject:
         xyz = no_joints()
         tips = (self._tips[sequence][frame - 1] * _SIGNS) @ _R.T + _T
         xyz[list(TIPS)] = torch.tensor(tips, dtype=torch.float32)
-        return Annotation(xyz=xyz, K=torch.tensor(_K), right=self.right)
+        K = torch.tensor(_K)
+        middle = xyz.nanmean(dim=0)
+        half = 0.5 * self.around * K[[0, 1], [0, 1]] / middle[2]
+        place = project(middle[None], K)[0]
+        return Annotation(xyz=xyz, K=K, right=self.right, box=torch.cat([place - half, place + half]))
 
     def hand(self, index: int) -> Hand:
         """A hand with its picture. Raises HandLibError, naming the file that is not as the dataset has it."""

@@ -41,6 +41,9 @@ class FreiHAND:
         root: the folder ``FreiHAND_pub_v2``.
         split: "training" or "evaluation".
         versions: of the training pictures, one or more of ``VERSIONS``; evaluation has the first alone.
+        middle: side in pixels of a square in the middle of the picture, which is then each hand's box: FreiHAND's
+            pictures are crops round a hand already, and its evaluation comes without masks. None leaves the box to the
+            silhouette or, where there is none, to the joints.
 
     Raises:
         HandLibError: an unknown split or version, or one that the split does not have.
@@ -49,6 +52,7 @@ class FreiHAND:
     root: Path
     split: str
     versions: tuple[str, ...] = ("gs",)
+    middle: float | None = None
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -108,6 +112,7 @@ class FreiHAND:
             xyz=xyz,
             K=as_camera(found["K"][number], self._file("K"), f"entry {number}"),
             right=True,
+            box=None if self.middle is None else _middle(self.middle),
             scale=float(found["scale"][number]) * 1000.0 if "scale" in found else None,
         )
 
@@ -124,3 +129,8 @@ class FreiHAND:
             image=read_picture(folder / "rgb" / f"{picture:08d}.jpg", SIZE),
             silhouette=silhouette,
         )
+
+
+def _middle(side: float) -> torch.Tensor:
+    height, width = SIZE
+    return torch.tensor([width - side, height - side, width + side, height + side]) / 2 - 0.5

@@ -107,12 +107,29 @@ def to_samples(hands: Sequence[Hand]) -> Samples:
     Raises:
         HandLibError: no hands, a joint that is not known, pictures of several sizes, or masks of some hands only.
     """
-    if not hands:
-        raise HandLibError("there are no hands to make samples of")
     for hand in hands:
         missing = int((~hand.annotation.known).sum())
         if missing:
             raise HandLibError(f"{missing} of {NUM_JOINTS} joints of a hand are not known: it can be no sample")
+    return _batch(hands)
+
+
+def to_pictures(hands: Sequence[Hand]) -> Samples:
+    """The same of hands of which joints need not be known: NaN in their rows of ``xyz`` and ``uv``, and not visible.
+
+    Raises:
+        HandLibError: no hands, pictures of several sizes, masks of some hands only, or a hand of which neither a box
+            nor a silhouette nor its joints are known.
+    """
+    samples = _batch(hands)
+    if not samples.box.isfinite().all():
+        raise HandLibError("where a hand lies in its picture is not known: neither a box nor its joints are given")
+    return samples
+
+
+def _batch(hands: Sequence[Hand]) -> Samples:
+    if not hands:
+        raise HandLibError("there are no hands to make samples of")
     sizes = {tuple(hand.image.shape[1:]) for hand in hands}
     if len(sizes) > 1:
         raise HandLibError(f"pictures of several sizes make no batch: {', '.join(map(str, sorted(sizes)))}")

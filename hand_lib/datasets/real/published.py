@@ -1,7 +1,8 @@
 """The public data sets by name: which splits they have, how many hands, how they are read, and where their terms are.
 
 Where public practice differs, a reader here makes the papers' choice: of RHD the larger hand of a frame, of STB both
-cameras of the stereo pair, of FreiHAND all four versions of a training picture. Another choice is another reader
+cameras of the stereo pair, of FreiHAND all four versions of a training picture, and the crop from the picture's middle.
+How much of the picture that is, the paper does not say; here it is the whole. Another choice is another reader
 (:mod:`hand_lib.datasets.real`).
 """
 
@@ -55,8 +56,12 @@ class Published:
         return self.read(root, split)
 
 
+_CROP_MARGIN = 1.2  # of :func:`hand_lib.datasets.augmentation.crop`
+
+
 def _freihand(root: Path, split: str) -> Reader:
-    return FreiHAND(root=root, split=split, versions=freihand.VERSIONS if split == "training" else ("gs",))
+    versions = freihand.VERSIONS if split == "training" else ("gs",)
+    return FreiHAND(root=root, split=split, versions=versions, middle=freihand.SIZE[0] / _CROP_MARGIN)
 
 
 def _ho3d(version: int) -> Callable[[Path, str], Reader]:

@@ -32,6 +32,15 @@ def temperature_schedule(buffer: str) -> Anneal:
     return Anneal(buffer=buffer, start=FIRST_TEMPERATURE, end=LAST_TEMPERATURE, until=0.98)
 
 
+def late_choice(buffer: str) -> Anneal:
+    """When a :class:`LateSelector` begins to choose: not in the first quarter of the steps, wholly from 30 % on.
+
+    Args:
+        buffer: name of the selector's ``choosing`` in the network.
+    """
+    return Anneal(buffer=buffer, start=0.0, end=1.0, begin=0.25, until=0.30)
+
+
 def check_groups(groups: int) -> None:
     """Raise HandLibError for a number of groups that 21 joints cannot have."""
     if not 1 <= groups <= NUM_JOINTS:
@@ -110,6 +119,26 @@ class StraightThroughSelector(ConcreteSelector):
         soft = super().sample()
         hard = one_hot_of_largest(soft.detach())
         return hard + (soft - soft.detach())
+
+
+class LateSelector(ConcreteSelector):
+    """The same, undecided at first: every joint has an equal share of all groups until the branches have learnt.
+
+    A choice made while the branches are random is a choice of which random branch is the least wrong. Here θ gets no
+    gradient until ``choosing`` leaves 0.
+
+    Attributes:
+        choosing: from 0, all groups alike, to 1, Eq. 8; a buffer that the training's
+            :class:`~hand_lib.models.recipe.Anneal` drives (:func:`late_choice`).
+    """
+
+    def __init__(self, *, groups: int) -> None:
+        super().__init__(groups=groups)
+        self.register_buffer("choosing", torch.tensor(0.0))
+
+    def sample(self) -> Tensor:
+        """``(21, K)``: 1/K everywhere, a sample of Eq. 8, or what lies between them."""
+        return (1 - self.choosing) / self.groups + self.choosing * super().sample()
 
 
 class AlwaysSampledSelector(ConcreteSelector):

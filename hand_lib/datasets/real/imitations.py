@@ -2,6 +2,10 @@
 
 Each writer is made from what the data set's authors say of their files, not from the readers: the permutations, the
 cameras and the changes of axes stand here a second time. It returns what a reader should find.
+
+All take ``studio``, the rendered hands (by default a few small ones), ``order`` of the joints in the file, ``change``,
+what is done to them beside, and ``pictures``: whether pictures are written, or lie there from before. With another
+order or a change, a folder is wrong in a way in which folders are wrong.
 """
 
 from __future__ import annotations
@@ -14,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from real_shots import Shot, shot
 from scipy.io import savemat
+
+from hand_lib.datasets.real.shots import Shot, Studio, small_studio
 
 # Where each data set keeps a canonical joint, finger by finger as its authors list them.
 THUMB, INDEX, MIDDLE, RING, LITTLE = (list(range(first, first + 4)) for first in (1, 5, 9, 13, 17))
@@ -50,6 +55,7 @@ def write_rhd(
     change: Callable[[np.ndarray], np.ndarray] = lambda metres: metres,
     dump: Callable[[object], bytes] = pickle.dumps,
     pictures: bool = True,
+    studio: Studio | None = None,
 ) -> list[dict[str, Shot]]:
     """Frames with a left and a right hand, one over the other in turn. Returns both of each frame, by side.
 
@@ -57,16 +63,15 @@ def write_rhd(
         root: the folder to be.
         split: "training" or "evaluation".
         count: how many frames.
-        order: of the joints in the file.
-        change: what is done to the joints in metres beside.
+        order, change, pictures, studio: see above; joints in metres.
         dump: what makes a pickle of the frames.
-        pictures: whether pictures and masks are written, or lie there from before.
     """
-    frames, truth = {}, []
+    studio, frames, truth = studio or small_studio(), {}, []
     for number in range(count):
-        K = np.array([[299.0 + number, 0, 160], [0, 299.0 + number, 160], [0, 0, 1]])
+        f = 299.0 + number % 12
+        K = np.array([[f, 0, 160], [0, f, 160], [0, 0, 1]])
         left, right = (
-            shot(number, right=side, K=K, size=(320, 320), toward=(205, 165) if side else (115, 155))
+            studio.shot(number, right=side, K=K, size=(320, 320), toward=(205, 165) if side else (115, 155))
             for side in (False, True)
         )
         under, over = (left, right) if number % 2 else (right, left)
@@ -109,6 +114,7 @@ def write_stb(
     change: Callable[[np.ndarray], np.ndarray] = lambda millimetres: millimetres,
     images: str = "images",
     pictures: bool = True,
+    studio: Studio | None = None,
 ) -> dict[tuple[str, str], list[Shot]]:
     """Returns the hands by sequence and view, each in the frame of the view's camera.
 
@@ -121,14 +127,14 @@ def write_stb(
     cross = np.array([[0, -k[2], k[1]], [k[2], 0, -k[0]], [-k[1], k[0], 0]])
     to_depth = np.eye(3) + np.sin(a) * cross + (1 - np.cos(a)) * cross @ cross
     shift = np.array([-24.0381, -0.4563, -1.2326])
-    truth: dict[tuple[str, str], list[Shot]] = {}
+    studio, truth = studio or small_studio(), {}
     for place, name in enumerate(sequences):
         folder = root / images / name if images else root / name
         labels = {"BB": [], "SK": []}
         for frame in range(count):
-            number = (place * count + frame) % 12
-            bb = shot(number, right=False, K=BB, size=(480, 640), toward=(420, 250))
-            sk = shot(number, right=False, K=SK, size=(480, 640), toward=(330, 240))
+            number = place * count + frame
+            bb = studio.shot(number, right=False, K=BB, size=(480, 640), toward=(420, 250))
+            sk = studio.shot(number, right=False, K=SK, size=(480, 640), toward=(330, 240))
             far = replace(bb, xyz=bb.xyz - [120.054, 0, 0])
             for view, one in (("BB left", bb), ("BB right", far), ("SK color", sk)):
                 truth.setdefault((name, view), []).append(one)
@@ -159,13 +165,17 @@ def write_freihand(
     order: list[int] = list(range(21)),  # noqa: B006 (it is only read)
     change: Callable[[np.ndarray], np.ndarray] = lambda metres: metres,
     pictures: bool = True,
+    studio: Studio | None = None,
 ) -> list[Shot]:
-    """Returns the hands. Each version is the picture in another brightness."""
-    truth = []
+    """Returns the hands. Each version is the picture in another brightness.
+
+    As in FreiHAND, each hand has a camera matrix of its own; its joints take up to 60 % of the picture's side.
+    """
+    studio, truth = studio or small_studio(), []
     for number in range(count):
-        f = 460.0 + 5 * number
+        f = 0.6 * 224 / studio.spread(number, right=True)
         K = np.array([[f, 0, 112.0], [0, f, 112.0], [0, 0, 1]])
-        one = shot(number, right=True, K=K, size=(224, 224), toward=(112, 112))
+        one = studio.shot(number, right=True, K=K, size=(224, 224), toward=(112, 112))
         truth.append(one)
         for version in versions:
             place = ("gs", "hom", "sample", "auto").index(version)
@@ -197,6 +207,7 @@ def write_ho3d(
     change: Callable[[np.ndarray], np.ndarray] = lambda metres: metres,
     dump: Callable[[object], bytes] = pickle.dumps,
     pictures: bool = True,
+    studio: Studio | None = None,
 ) -> list[Shot]:
     """Returns the hands in the order of the list, which is not that of the frames.
 
@@ -205,10 +216,10 @@ def write_ho3d(
     """
     folder = root / ("train" if split == "training" else "evaluation")
     suffix = {2: "png", 3: "jpg"}[version]
-    truth, lines, published = [], [], []
+    studio, truth, lines, published = studio or small_studio(), [], [], []
     for number in reversed(range(count)):
         K = np.array([[614.627, 0, 320.262], [0, 614.101, 238.469], [0, 0, 1]])
-        one = shot(number, right=True, K=K, size=(480, 640), toward=(300 + 20 * number, 250))
+        one = studio.shot(number, right=True, K=K, size=(480, 640), toward=(300 + 20 * (number % 12), 250))
         sequence, frame = f"ABF1{number % 2}", f"{2 * number:04d}"
         save(folder / sequence / "rgb" / f"{frame}.{suffix}", one.image, pictures)
         opengl = one.xyz / 1000 * [1, -1, -1]
@@ -245,15 +256,16 @@ def write_dexter(
     order: tuple[int, ...] = (4, 8, 12, 16, 20),
     change: Callable[[np.ndarray], np.ndarray] = lambda millimetres: millimetres,
     pictures: bool = True,
+    studio: Studio | None = None,
 ) -> dict[str, list[Shot]]:
     """Returns the hands by sequence, in the colour camera's frame. The first frame's ring finger's tip is not seen."""
     turn = np.array([[0.9999, 0.0034, 0.0161], [-0.0033, 1.0, -0.0079], [-0.0162, 0.0079, 0.9998]])
     shift = np.array([19.0473, -1.8514, -4.7501])
-    truth: dict[str, list[Shot]] = {}
+    studio, truth = studio or small_studio(), {}
     for place, name in enumerate(sequences):
         lines = []
         for frame in range(count):
-            one = shot(place * count + frame, right=False, K=DEXTER, size=(480, 640), toward=(330, 250))
+            one = studio.shot(place * count + frame, right=False, K=DEXTER, size=(480, 640), toward=(330, 250))
             save(root / "data" / name / "color" / f"Color_{frame + 1:04d}.bmp", one.image, pictures)
             tips = change(np.linalg.solve(turn, (one.xyz[list(order)] - shift).T).T * [-1, -1, 1])
             cells = ["{:.6f}, {:.6f}, {:.6f}".format(*tip) for tip in tips]
