@@ -1,14 +1,7 @@
 // What a figure is moved by: sliders, buttons, a guess; by finger, mouse and keys alike. And what it says.
 {
   const Live = (globalThis.Live ??= {});
-
-  Live.element = (name, attributes = {}, ...children) => {
-    const made = document.createElement(name);
-    for (const [attribute, value] of Object.entries(attributes)) if (value !== null) made.setAttribute(attribute, value);
-    made.append(...children);
-    return made;
-  };
-  const element = Live.element;
+  const { element } = Live;
 
   // Numbers for people: a minus that is one, and a plus where a change is meant.
   Live.number = (value, digits = 1) => value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−");
@@ -17,6 +10,7 @@
   // act(right, down, x, y): how far the pointer went, and where it is, in widths of the element. down(x, y): where it
   // was put down.
   Live.dragged = (target, act, down = () => {}) => {
+    target.classList.add("live-dragged");
     let last = null;
     const place = (event) => {
       const box = target.getBoundingClientRect();
@@ -38,6 +32,7 @@
 
   // act(right, down): one step of an arrow key.
   Live.arrows = (target, act) => {
+    if (target instanceof HTMLCanvasElement) target.tabIndex = 0;
     const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     target.addEventListener("keydown", (event) => {
       if (!steps[event.key] || event.altKey || event.ctrlKey || event.metaKey) return;
@@ -64,12 +59,6 @@
       say();
     };
     return { element: element("label", { class: "live-slider" }, element("span", {}, name), input, said), set };
-  };
-
-  Live.button = (text, pressed, attributes = {}) => {
-    const made = element("button", { type: "button", ...attributes }, text);
-    made.addEventListener("click", () => pressed(made));
-    return made;
   };
 
   // A button that is on or off.

@@ -44,7 +44,7 @@
   };
 
   const square = (label, tall = SIDE) =>
-    Live.element("canvas", { width: SIDE, height: tall, role: "img", tabindex: 0, "aria-label": label });
+    Live.element("canvas", { width: SIDE, height: tall, role: "img", "aria-label": label });
 
   // A crop, and hands over it. show(image (3, size, size), size) draws the picture; hand() draws over it.
   Live.Picture = class {

@@ -89,18 +89,26 @@
 
     // G and D: one stage's answer, with what lies between.
     read(X, prefix, stage, changeM) {
-      const { representation, decoder } = this.structure;
-      const G = this.represent(X, `${prefix}representation`, representation);
-      const name = `${prefix}decoder`;
+      return this.decode(this.represent(X, `${prefix}representation`, this.structure.representation), prefix, stage, changeM);
+    }
+
+    // D: the answer to a representation, {G, M, Y, heatmaps} as far as the row has them.
+    decode(G, prefix = "", stage = 1, changeM = null) {
+      const name = `${prefix}decoder`, { decoder } = this.structure;
       if (decoder === "HandDecoder") return { G, Y: this.mlp(G, 1, `${name}.transform`) };
       if (decoder === "SharedDecoder") return { G, Y: this.mlp(G, JOINTS, `${name}.transform`) };
       if (decoder === "DecoderPerJoint") return { G, Y: this.perJoint(G, `${name}.transforms`) };
       if (decoder === "MultiHeadDecoder") {
         const said = this.heads(G, `${name}.transforms`), M = changeM ? changeM(said.slice(), stage) : said;
-        return { G, M, Y: this.mlp(M, JOINTS, `${name}.fusion`) };
+        return { G, M, Y: this.fused(M, prefix) };
       }
       if (decoder === "SoftArgmax" || decoder === "SharpSoftArgmax") return this.softArgmax(G, `${name}.log_sharpness`);
       throw new Error(`a ${decoder} cannot be computed here`);
+    }
+
+    // The fusion of Eq. 4: the answer to what the heads say, (21, n·e).
+    fused(M, prefix = "") {
+      return this.mlp(M, JOINTS, `${prefix}decoder.fusion`);
     }
 
     represent(X, name, kind) {

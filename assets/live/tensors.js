@@ -52,16 +52,6 @@
   const parts = {};
   Live.part = (file, number, text) => ((parts[file] ??= [])[number] = text);
 
-  const script = (source) =>
-    new Promise((resolve, reject) => {
-      const tag = document.createElement("script");
-      tag.src = source;
-      tag.onload = resolve;
-      tag.onerror = () => reject(new Error(`${source.split("/").slice(-2).join("/")} is not there`));
-      document.head.append(tag);
-      tag.addEventListener("load", () => tag.remove());
-    });
-
   const opened = {};
   // One file of Live.files, read and checked once. arrived(bytes) is told of each part.
   Live.open = (name, arrived = () => {}) => {
@@ -74,7 +64,7 @@
   };
   const fetched = async (name, file, arrived) => {
     for (let i = 0; i < file.parts; i++) {
-      if (!parts[name]?.[i]) await script(`${Live.folder}files/${name}.${i}.js`);
+      if (!parts[name]?.[i]) await Live.script(`files/${name}.${i}.js`);
       if (!parts[name]?.[i]) throw new Error(`${name}.${i}.js is not what it should be`);
       arrived(file.bytes / file.parts);
     }

@@ -1,4 +1,4 @@
-"""Which scripts a page needs for its figures that a network moves; what they load is :mod:`hand_lib.live.site`'s."""
+"""Which scripts a page has for its figures that a network moves; what they load is :mod:`hand_lib.live.site`'s."""
 
 from __future__ import annotations
 
@@ -15,7 +15,5 @@ def widgets_of(texts: Iterable[str]) -> list[str]:
 
 
 def scripts_for(widgets: Sequence[str]) -> list[str]:
-    """The scripts for these widgets, in the order in which they run; none for none."""
-    if not widgets:
-        return []
-    return [f"{LIVE}/live.js", f"{LIVE}/list.js", *(f"{LIVE}/widgets/{name}.js" for name in widgets)]
+    """The scripts that a page with these widgets has from the start; none for none. The others come when asked for."""
+    return [f"{LIVE}/list.js", f"{LIVE}/start.js"] if widgets else []

@@ -7,6 +7,7 @@ them when the reader asks for it, and lets the still go. In a notebook, and with
 from __future__ import annotations
 
 import html
+import json
 import math
 from collections.abc import Mapping, Sequence
 
@@ -18,13 +19,12 @@ from torch import Tensor
 from hand_lib.camera import crop_transform, transform_points, warp_image
 from hand_lib.experiments import DATA_SEED, PROFILES
 from hand_lib.figures.hands import draw_ghost_2d, draw_hand_2d
+from hand_lib.figures.ladder import title
 from hand_lib.figures.style import panels
 from hand_lib.live import Shipped, get_shipped
 from hand_lib.live.shipped import PROFILE
 from hand_lib.samples import Samples
 from hand_lib.synthetic import render
-
-TITLES = {"fr": "FR", "afr": "AFR", "multihead": "JAR, one stage", "refine-hdr": "JAR, two stages"}
 
 
 def place(still: Figure, widget: str, rows: Sequence[str], *, verb: str = "Move it yourself") -> None:
@@ -55,10 +55,18 @@ def section_html(widget: str, networks: Sequence[Shipped], *, verb: str, hands: 
         f"{n.record['rounded_epe_mean']:.1f} mm on {n.record['evaluation_images']} held-out hands"
         for n in networks
     )
-    known = {"widget": widget, "rows": " ".join(n.row for n in networks), "verb": verb, "hands": hands}
-    data = " ".join(f'data-{name}="{html.escape(value, quote=True)}"' for name, value in known.items())
     what = "networks are recorded runs" if len(networks) > 1 else "network is a recorded run"
-    return f'<section class="live" {data}><p>The {what} of the book: {said}.</p></section>'
+    rows = " ".join(n.row for n in networks)
+    titles = json.dumps({n.row: title(n.row) for n in networks})
+    return section(widget, f"The {what} of the book: {said}.", rows=rows, verb=verb, hands=hands, titles=titles)
+
+
+def section(widget: str, said: str, **known: str) -> str:
+    """A place as HTML: a sentence, in HTML, and what its script needs to know."""
+    data = " ".join(
+        f'data-{name}="{html.escape(value, quote=True)}"' for name, value in {"widget": widget, **known}.items()
+    )
+    return f'<section class="live" {data}><p>{said}</p></section>'
 
 
 # ------------------------------------------------------------------------------------------------------- the stills
@@ -105,7 +113,7 @@ def move_still(rows: Sequence[str], *, hand: int = 3) -> Figure:
     }
     sample, networks = bank([hand]), {row: get_shipped(row) for row in rows}
     figure, axes = panels(1, len(ways), width=6.6, height=2.7)
-    for ax, (title, how) in zip(axes[0], ways.items(), strict=True):
+    for ax, (name, how) in zip(axes[0], ways.items(), strict=True):
         size = networks[rows[0]].size.image_size
         image, A = moved(sample, size, **how)
         draw_ghost_2d(ax, transform_points(A, sample.uv)[0])
@@ -113,7 +121,7 @@ def move_still(rows: Sequence[str], *, hand: int = 3) -> Figure:
             with torch.inference_mode():
                 uv = networks[row].network()(image)[0, :, :2]
             draw_hand_2d(ax, (uv + 1) / 2 * (size - 1), image[0], linestyle=line, markersize=0 if line != "-" else 2.5)
-        ax.set_title(title)
-    lines = ", ".join(f"{TITLES.get(row, row)} {'solid' if i == 0 else 'dashed'}" for i, row in enumerate(rows))
+        ax.set_title(name)
+    lines = ", ".join(f"{title(row)} {'solid' if i == 0 else 'dashed'}" for i, row in enumerate(rows))
     figure.supxlabel(f"{lines}, truth white", fontsize=9)
     return figure

@@ -103,6 +103,12 @@ class Shipped:
         with cache.open_regular(self.path) as file:
             return file.read()
 
+    @property
+    def usual(self) -> Tensor | None:
+        """What its heads say on average of many hands, ``(21, n·e)``; None where it has none. Errors as content's."""
+        _ = self.content
+        return cache.read_tensors(self.path)[0].get(USUAL)
+
     def network(self) -> nn.Module:
         """The network that the page computes, on the CPU, folded and in evaluation mode; errors as :attr:`content`."""
         _ = self.content  # which checks it

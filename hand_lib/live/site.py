@@ -26,13 +26,14 @@ HANDS = tuple(range(24))
 HANDS_FILE = "hands"
 PART = 2**18  # characters of base64 a script
 
-# In the order in which each needs those before it.
+# In the order in which each needs those before it. A page has START; the others come when a reader asks for a figure.
+START = "start.js"
 COMPUTING = ("matrix.js", "tensors.js", "layers.js", "network.js", "crops.js")
-SCRIPTS = (*COMPUTING, "controls.js", "drawing.js", "figure.js")
+SCRIPTS = (*COMPUTING, "controls.js", "drawing.js", "asking.js", "figure.js")
 
 
 def write_site(scripts: Path, folder: Path) -> None:
-    """Write what the pages load: ``live.js`` and ``widgets/*.js``, ``live.css``, ``list.js`` and ``files/*.js``.
+    """Write what the pages load: ``start.js``, ``list.js``, ``live.css``; later ``live.js``, ``widgets``, ``files``.
 
     Args:
         scripts: the folder ``assets/live/`` of a checkout.
@@ -58,6 +59,7 @@ def write_scripts(scripts: Path, folder: Path) -> None:
     with readable_errors(scripts, "read"):
         joined = "".join(lean((scripts / name).read_text(encoding="utf-8")) for name in SCRIPTS)
         written = {"live.js": joined, "live.css": (scripts / "live.css").read_text(encoding="utf-8")}
+        written[START] = lean((scripts / START).read_text(encoding="utf-8"))
         for path in sorted((scripts / "widgets").glob("*.js")):
             written[f"widgets/{path.name}"] = lean(path.read_text(encoding="utf-8"))
     for name, text in written.items():

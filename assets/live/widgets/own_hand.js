@@ -22,7 +22,6 @@
 
     const whole = element("canvas", { width: 560, height: 420, role: "img", tabindex: 0, "aria-label": "Your picture with the square and the predicted hand. Arrow keys move the square, plus and minus resize it." });
     const crop = new Live.Picture("What the network sees, and the predicted hand."), space = new Live.Space("The predicted hand in space.");
-    crop.canvas.removeAttribute("tabindex");
     space.reach = 3.2; // lengths of the scale bone
 
     const read = () => { // the source as it is now
