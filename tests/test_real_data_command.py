@@ -81,7 +81,7 @@ def check(capsys, name: str, root: Path, *more: str) -> tuple[int, list[str]]:
 
 
 def test_the_published_sizes_are_what_the_authors_say():
-    """RHD and FreiHAND in their papers, of STB one picture of each pair as in both papers of the book, HO-3D's lists."""
+    """RHD and FreiHAND in their papers, of STB one picture of each pair, HO-3D's lists."""
     sizes = {name: dict(published.hands) for name, published in PUBLISHED.items()}
     assert sizes["rhd"] == {"training": 41_258, "evaluation": 2_728}
     assert sizes["stb"] == {"training": 15_000, "evaluation": 3_000}
