@@ -18,13 +18,11 @@
   const structureOf = ({ about }) => {
     if (about.structure) return JSON.parse(about.structure);
     if (!about.row || !about.network) throw new Error("this file is not a network of this book: it names no row");
-    const known = Live.structures.filter((one) => one.row === about.row);
-    const rows = [...new Set(Live.structures.map((one) => one.row))].join(", ");
-    if (!known.length) throw new Error(`the row ${about.row} cannot be drawn here, only ${rows}`);
-    const asked = JSON.parse(about.network);
-    const found = known.find(({ network }) => Object.keys(network).every((name) => network[name] === asked[name]));
+    const asked = JSON.parse(about.network), rows = Object.keys(Live.structures[0].rows);
+    if (!rows.includes(about.row)) throw new Error(`the row ${about.row} cannot be drawn here, only ${rows.join(", ")}`);
+    const found = Live.structures.find(({ network }) => Object.keys(network).every((name) => network[name] === asked[name]));
     if (!found) throw new Error(`${about.row} of this size cannot be drawn here: it is ${about.network}`);
-    return found.structure;
+    return found.rows[about.row];
   };
 
   Live.Network = class extends Live.Layers {

@@ -77,14 +77,13 @@ def about(network: Shipped) -> dict[str, Any]:
     """What a page says of a network."""
     record = network.record
     return {
-        **{name: record[name] for name in ("row", "profile", "seed", "checkpoint_sha256", "evaluation_images")},
-        "title": experiments.get_row(record["row"]).title,
+        **{name: record[name] for name in ("row", "profile", "seed", "checkpoint_sha256")},
         "epe": round(record["rounded_epe_mean"], 2),
     }
 
 
 def structures(sizes: Sequence[NetworkSize] | None = None) -> list[dict[str, Any]]:
-    """What each row that the pages can compute is made of.
+    """What each row that the pages can compute is made of, size by size.
 
     A reader's own file of weights names its row and size, and is read by this.
 
@@ -94,8 +93,7 @@ def structures(sizes: Sequence[NetworkSize] | None = None) -> list[dict[str, Any
     if sizes is None:
         sizes = list(dict.fromkeys(profile.network for profile in PROFILES.values()))
     return [
-        {"row": row, "network": asdict(size), "structure": structure(_shapes(row, size), size)}
-        for row in SHIPPED_ROWS
+        {"network": asdict(size), "rows": {row: structure(_shapes(row, size), size) for row in SHIPPED_ROWS}}
         for size in sizes
     ]
 
