@@ -35,7 +35,8 @@ Live.widgets.cover = ({ stage, say, networks, hands }) => {
     const lines = Object.entries(PARTS).map(([part, joints]) => [part, ...moved.map((values) => Live.number(of(values, joints)))]);
     table.fill([...lines, ["all joints", ...moved.map((values) => Live.number(Live.mean(values)))], ["off by, uncovered", ...open(state.hand).map(({ error }) => Live.number(error))], ["off by, covered", ...answers.map(({ error }) => Live.number(error))]]);
     const far = moved.map((values) => values.indexOf(Math.max(...values)));
-    say(`The disc has a radius of ${Live.number(state.radius, 0)} px. ` + rows.map((row, i) => `${Live.title(row)}: the ${Live.joints[far[i]]} moves most, ${Live.number(moved[i][far[i]])} mm, all joints ${Live.number(Live.mean(moved[i]))} on average`).join("; ") + ".");
+    if (!state.radius) return say("There is no disc: both answers are the uncovered ones.");
+    say(`The disc has a radius of ${Live.number(state.radius, 1)} px. ` + rows.map((row, i) => `${Live.title(row)}: the ${Live.joints[far[i]]} moves most, ${Live.number(moved[i][far[i]])} mm, all joints ${Live.number(Live.mean(moved[i]))} on average`).join("; ") + ".");
   });
   const set = (changes) => {
     state = { ...state, ...changes };

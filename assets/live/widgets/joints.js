@@ -45,11 +45,11 @@ Live.widgets.joints = ({ stage, say, networks, hands }) => {
   const settle = async (telling) => {
     const found = await Live.forEachHand(hands, telling, (hand) => landed(swapped(hand, PAIR), hand, PAIR, false));
     const means = rows.map((_, i) => Live.mean(found.map((pair) => pair[i]))), [one, two] = means.map((mean) => mean < NEAR);
-    const each = rows.map((row, i) => `${Live.title(row)}: ${Live.number(means[i], 2)} px`).join(", ");
+    const each = rows.map((row, i) => `${Live.title(row)}: ${Live.number(means[i], 2)} px`).join("; ");
     return { right: one ? (two ? 2 : 0) : two ? 1 : 3, said: `Over ${hands.length} hands, the mean distance of the two joints from each other’s former places. ${each}.` };
   };
   stage.append(
-    ...Live.guessed(`The features of ${Live.joints[PAIR[0]]} and ${Live.joints[PAIR[1]]} trade places. In whose answer do the two joints trade places too?`, choices, free, settle, draw),
+    ...Live.guessed(`The features of the ${Live.joints[PAIR[0]]} and the ${Live.joints[PAIR[1]]} trade places. In whose answer do the two joints trade places too?`, choices, free, settle, draw),
     Live.panes(...rows.map((row, i) => Live.pane(pictures[i].canvas, `${Live.title(row)}; before the swap dotted`))),
     free);
   draw();

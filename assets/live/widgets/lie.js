@@ -62,7 +62,7 @@ Live.widgets.lie = ({ stage, say, networks, hands }) => {
     Live.buttons(another, ...through),
     Live.buttons(...Live.handChooser(hands.length, state.hand, (hand) => set({ hand, ...HONEST })), Live.button("the truth again", () => set(HONEST))),
     table.element);
-  const choices = ["less than a tenth of the way", "less than half of the way", "half of the way or more"];
+  const choices = ["less than a tenth of the way", "a tenth to a half of it", "more than half of it"];
   const settle = async (telling) => {
     const found = await Live.forEachHand(hands, telling, (hand) => {
       const before = honest(hand), moved = lied(hand, { ...HONEST, rightward: STEP }), swapped = lied(hand, { ...HONEST, other: true });

@@ -49,7 +49,7 @@ Live.widgets.move = ({ stage, say, networks, hands }) => {
       const moved = asked({ hand, ...STILL, rightward: STEP }).answers;
       return moved.map((answer, i) => Live.middle(answer)[0] - Live.middle(atRest(hand)[i])[0]);
     });
-    const means = rows.map((_, i) => Live.mean(followed.map((steps) => steps[i]))), share = means[0] / STEP;
+    const means = rows.map((_, i) => Live.mean(followed.map((steps) => steps[i]))), share = means.at(-1) / STEP;
     const each = rows.map((row, i) => `${Live.title(row)}’s hand followed by ${Live.number(means[i])} px`).join(" and ");
     return { right: share < 0.5 ? 0 : share < 0.9 ? 1 : 2, said: `Over ${hands.length} hands whose picture moved ${STEP} px to the right, ${each}, on average.` };
   };
@@ -59,7 +59,7 @@ Live.widgets.move = ({ stage, say, networks, hands }) => {
     table.element);
   const names = rows.map((row, i) => `${Live.title(row)} ${style(i).style}`).join(", ");
   stage.append(
-    ...Live.guessed(`The picture moves ${STEP} px to the right. How much of that does ${Live.title(rows[0])}’s hand follow?`, choices, free, settle, () => set({ ...STILL, rightward: STEP })),
+    ...Live.guessed(`The picture moves ${STEP} px to the right. How much of that does ${Live.title(rows.at(-1))}’s hand follow?`, choices, free, settle, () => set({ ...STILL, rightward: STEP })),
     Live.panes(Live.pane(picture.canvas, `drag it: ${names}, truth dotted`), Live.pane(space.canvas, "the same in space")),
     free);
   draw();

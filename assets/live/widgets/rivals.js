@@ -26,9 +26,9 @@ Live.widgets.rivals = ({ stage, say, networks, hands }) => {
       pictures[i].hand(seen.truth.uv, { style: "dotted" });
       pictures[i].hand(uv);
     });
-    table.fill(rows.map((row, i) => [Live.title(row), Live.number(answers[i].error), joint === null ? "" : Live.number(Live.distances(answers[i].xyz, seen.truth.xyz)[joint])]));
+    table.fill(rows.map((row, i) => [Live.title(row), Live.number(answers[i].error), joint === null ? "–" : Live.number(Live.distances(answers[i].xyz, seen.truth.xyz)[joint])]));
     const out = seen.truth.uv.filter((point) => point.some((place) => place < -0.5 || place > size - 0.5)).length;
-    say(`${out} of 21 joints are outside the crop. ` + rows.map((row, i) => `${Live.title(row)} is ${Live.number(answers[i].error)} mm off`).join(", ") + ".");
+    say(`${out} of 21 joints are outside the crop. ` + rows.map((row, i) => `${Live.title(row)} is ${Live.number(answers[i].error)} mm off`).join("; ") + ".");
   });
   const set = (changes) => {
     state = { ...state, ...changes };
@@ -54,7 +54,7 @@ Live.widgets.rivals = ({ stage, say, networks, hands }) => {
     const errors = await Live.forEachHand(hands, telling, (hand) => [STILL, { ...STILL, rightward: STEP }].map((how) => asked(hand, how).answers.map(({ error }) => error)));
     const [before, after] = [0, 1].map((when) => rows.map((_, i) => Live.mean(errors.map((pair) => pair[when][i]))));
     const grown = rows.map((_, i) => after[i] - before[i]), right = grown.indexOf(Math.max(...grown));
-    const each = rows.map((row, i) => `${Live.title(row)} from ${Live.number(before[i])} to ${Live.number(after[i])} mm`).join(", ");
+    const each = rows.map((row, i) => `${Live.title(row)} from ${Live.number(before[i])} to ${Live.number(after[i])} mm`).join("; ");
     return { right, said: `Over ${hands.length} hands whose picture moved ${STEP} px to the right: ${each}, on average.` };
   };
   stage.append(
