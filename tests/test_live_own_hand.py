@@ -114,6 +114,16 @@ def test_an_answer_lies_on_the_hand_and_a_mirrored_one_on_the_mirrored_hand(phot
     torch.testing.assert_close(one.xyz * torch.tensor([-1.0, 1, 1]), other.xyz, atol=1e-2, rtol=0)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e30])
+def test_an_answer_that_is_none_is_one_line(photograph, number) -> None:
+    def network(images: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(images), NUM_JOINTS, 3), number)
+
+    picture = read_photograph(photograph)
+    with pytest.raises(HandLibError, match="no joints"):
+        answer(network, picture, side=64, box=middle_box(picture), right=True)
+
+
 def test_on_a_rendered_hand_it_is_the_answer_of_the_evaluation() -> None:
     """With the hand's own box: what is drawn over the picture is where the network's error is measured."""
     scene = PROFILES["quick"].scene

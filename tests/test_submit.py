@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny import own_folders
 
-from hand_lib import experiments, official
+from hand_lib import cache, experiments, official
 from hand_lib.__main__ import main
 from hand_lib.datasets.real import HO3D, freihand, ho3d
 from hand_lib.datasets.real.dexter_object import SEQUENCES
@@ -194,6 +194,17 @@ def test_whatever_is_wrong_is_known_before_a_picture_is_looked_at(
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1 and all(name in said for name in named), said
     assert not (tmp_path / "x.zip").exists()
+
+
+@pytest.mark.parametrize("command", ["submit", "evaluate"])
+def test_a_network_whose_answers_are_not_finite_is_one_line(roots, weights, tmp_path, capsys, command):
+    tensors, about = cache.read_tensors(weights)
+    own, out = tmp_path / "own.safetensors", tmp_path / "x.zip"
+    large = {name: 1e30 * tensor if "decoder" in name else tensor for name, tensor in tensors.items()}
+    cache.write_tensors(own, large, about)
+    where = ["--on", "freihand", "--on-root", str(roots["freihand"])] + ["--out", str(out)] * (command == "submit")
+    assert main([command, str(own), "--device", "cpu", *where]) == 2
+    assert "answers with numbers that are not finite" in capsys.readouterr().err and not out.exists()
 
 
 def test_the_command_that_is_said_names_all_that_was_asked_for(roots, tmp_path, capsys):

@@ -23,6 +23,7 @@ from hand_lib.skeleton import SCALE_BONE
 
 MARGIN = 1.2  # of the square that is cut out, as in training
 MOST_LEANING = 0.95  # of its length: a bone that points at the camera says nothing of how large a pixel is
+_FARTHEST = 1e6  # in halves of a picture, and lengths of a bone
 _LARGEST = 10  # a box beside its picture
 _MOST_BYTES, _MOST_PIXELS = 64 * 2**20, 50_000_000
 _FEWEST = 8  # pixels of a side
@@ -115,11 +116,16 @@ def answer(network: nn.Module, picture: Tensor, *, side: int, box: Tensor, right
         side: S.
         box: ``(4,)`` u0, v0, u1, v1 round the hand, from edge to edge; a fifth more is cut out.
         right: whether it is a right hand; a left one is shown to the network as its mirror image.
+
+    Raises:
+        HandLibError: what it answers is not finite, or far beyond any picture.
     """
     first, last = box[None, :2], box[None, 2:]
     A = crop_transform((first + last) / 2, MARGIN * (last - first).amax(-1), side, mirror=torch.tensor([not right]))
     crop = warp_image(picture[None].float(), A, side) / 255
     Y = network(crop)[0]
+    if not (Y.abs() < _FARTHEST).all():
+        raise HandLibError("the network answers with numbers that are no joints: its weights are of no use")
     seen = (Y[:, :2] + 1) / 2 * (side - 1)
     uv, depth = transform_points(inverse(A)[0], seen), Y[:, 2]
     return Answer(uv=uv, depth=depth, xyz=from_afar(uv, depth), crop=crop[0], seen=seen)
