@@ -24,7 +24,7 @@ Live.widgets.groups = ({ stage, say, section }) => {
     return { index: index(one), limit: chance[Math.floor(0.95 * DEALS)] };
   };
 
-  let state = { groups: manual.groups.map(() => 0), chosen: 0 };
+  let state = { groups: manual.groups, chosen: 0 };
   const canvas = Live.element("canvas", { width: 560, height: 560, role: "img", "aria-label": "An open hand whose joints have the colours and numbers of their groups." });
   const place = ([x, y]) => [50 + 460 * x, 50 + 460 * y];
   const table = Live.table("your groups with", "index", "95 % of chance below", "error when trained, mm");
@@ -74,7 +74,6 @@ Live.widgets.groups = ({ stage, say, section }) => {
 
   const free = Live.element("div", {},
     Live.element("div", { class: "live-buttons", role: "group", "aria-label": "The group that a tap on the hand gives" }, ...tools),
-    Live.panes(Live.pane(canvas, "tap or stroke joints to put them into the chosen group")),
     ...lines,
     Live.buttons(Live.button("thumb, index, rest", () => set({ groups: manual.groups })), ...learnt.map(({ name, groups }) => Live.button(name, () => set({ groups }))), Live.button("by lot", () => set({ groups: dealt(manual.groups) }))),
     table.element);
@@ -85,6 +84,9 @@ Live.widgets.groups = ({ stage, say, section }) => {
     const said = `${seeds} and those by hand have an adjusted Rand index of ${Live.change(index, 2)}; of ${DEALS} dealings by lot 95 % stay below ${Live.change(limit, 2)}.`;
     return { right: index === 1 ? 2 : index > limit ? 1 : 0, said };
   };
-  stage.append(...Live.guessed("How alike are the groups that networks learn and “thumb, index, rest”?", choices, free, settle, draw), free);
+  stage.append(
+    ...Live.guessed("How alike are the groups that networks learn and “thumb, index, rest”?", choices, free, settle, draw),
+    Live.panes(Live.pane(canvas, "“thumb, index, rest” to begin with: tap or stroke joints to put them into the chosen group")),
+    free);
   draw();
 };

@@ -26,7 +26,7 @@ Live.widgets.lie = ({ stage, say, networks, hands }) => {
   };
 
   const first = new Live.Picture("The crop with the hand that the second stage is told. Arrow keys move that hand."), second = new Live.Picture("The crop with the hand that the second stage answers.");
-  const table = Live.table("", "off by, mm");
+  const table = Live.table("answer of", "off by, mm");
   const draw = Live.soon(() => {
     const { hand } = state, before = honest(hand), answer = lied(hand, state), seen = look(hand);
     const told = state.other ? last(honest((hand + 1) % hands.length)).told : last(answer).told;
