@@ -75,12 +75,15 @@ def look(
         progress: show a bar on stderr.
 
     Raises:
-        HandLibError: a file is missing or damaged; where a hand lies in its picture is not known.
+        HandLibError: a file is missing or damaged; where a hand lies in its picture is not known; the network's answer
+            is not finite.
     """
     parts = []
     for hands in _batches(reader, progress):
         crops = crop(to_pictures(hands).pictures_to(device), size=image_size)
         said = model(crops.images.contiguous(memory_format=torch.channels_last)).float().cpu()
+        if not said.isfinite().all():
+            raise HandLibError("the network answers with numbers that are not finite: its weights are of no use")
         in_crop = (said[..., :2] + 1) / 2 * (image_size - 1)
         in_picture = transform_points(inverse(crops.A.cpu().double()), in_crop.double()).float()
         notes = [hand.annotation for hand in hands]

@@ -8,6 +8,7 @@ or axes is accepted by a server and scores badly, so both are made here, from on
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,6 +66,10 @@ def check_path(path: Path) -> None:
         raise choose("kind of submission", path.suffix, [".zip"])
     if not path.absolute().parent.is_dir():
         raise HandLibError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise HandLibError(f"cannot write {path}: this is a folder, not a file")
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise HandLibError(f"cannot write {path}: no permission")
 
 
 def write_freihand(path: Path, xyz: Tensor) -> None:

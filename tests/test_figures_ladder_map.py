@@ -109,8 +109,10 @@ def test_every_row_is_on_the_map_once_and_no_variant_of_a_row_that_is() -> None:
 
 
 def test_every_chapter_is_on_the_map_before_what_follows_it() -> None:
-    ladder, groups, both = map_plan(STOPS, SIZE)
-    assert [[stop.number for stop in section.stops] for section in (ladder, groups, both)] == [[1], [3], [5]]
+    ladder, groups, both, beyond = map_plan(STOPS, SIZE)
+    on_the_way = [[stop.number for stop in section.stops] for section in (ladder, groups, both, beyond)]
+    assert on_the_way == [[1], [3], [], [5]]
+    assert not beyond.rungs and len(map_plan(STOPS[:-1], SIZE)) == 3
     by_row = {name: rung.stop for s in (ladder, groups) for rung in s.rungs for name in rung.names}
     assert by_row["fr"].number == by_row["afr"].number == 2 and by_row["pooled"] is None
     assert by_row["groups-k1"].number == 4

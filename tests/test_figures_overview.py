@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 import torch
+from conftest import ROOT
 from made_records import made_record
 
 from hand_lib.experiments import PROFILES
@@ -59,6 +61,16 @@ def test_families_are_what_the_rows_are_made_of():
         assert (type(decoder).__name__ == "GroupDecoder") == (kind == overview.BRANCHES)
         assert (type(decoder).__name__ == "GroupedDecoder") == (kind == overview.DECODERS)
         assert ("SoftArgmax" in type(decoder).__name__) == (kind == overview.DETECTION)
+
+
+def test_widths_that_a_chapter_quotes_are_those_of_its_table():
+    """`"21 × 66"`, typed in the text that explains the column, where a layer's width may since have changed."""
+    shown = {overview.measures(name, QUICK)[1].replace("\xa0", " ") for name in rows_and_variants()}
+    for name in ("15_all_together", "page_whole_ladder"):
+        cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text())["cells"]
+        text = " ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        quoted = set(re.findall(r"\d+ × \d+(?:, \d+)?", text.replace("\n", " ")))
+        assert quoted and quoted <= shown, name
 
 
 def test_a_line_says_what_the_decoder_reads_how_wide_it_is_and_what_it_costs():

@@ -259,6 +259,51 @@ def test_where_a_file_is_missing_or_damaged_the_still_stays_and_the_page_says_wh
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["list.js", "live.js", "widgets/move.js"])
+@pytest.mark.parametrize("wrong", ["missing", "cut"])
+def test_where_a_script_is_blocked_or_cut_the_still_stays_and_the_page_says_why(
+    browser, site: Path, tmp_path: Path, name: str, wrong: str
+) -> None:
+    root = tmp_path / "site"
+    folder = root / "_static" / "live"
+    write_scripts(SCRIPTS, folder)
+    (folder / "list.js").write_bytes((site / "_static" / "live" / "list.js").read_bytes())
+    (folder / "files").symlink_to(site / "_static" / "live" / "files")
+    content = (folder / name).read_text()
+    (folder / name).unlink()
+    if wrong == "cut":
+        (folder / name).write_text(content[: len(content) // 2])
+    live.write_page(root / "notebooks" / "moved.html", SECTION)
+    allowed = ("ERR_FILE_NOT_FOUND", "SyntaxError", "Invalid or unexpected token", "Unexpected end of input")
+    with opened(browser, f"{root.as_uri()}/notebooks/moved.html", allowed=allowed) as page:
+        page.locator(LOAD).click()
+        said = page.locator(".live-problem")
+        said.wait_for()
+        why = "this site was built without" if name == "list.js" else name
+        assert said.inner_text().startswith("This figure stays as it is: ") and why in said.inner_text()
+        assert page.locator("img").is_visible() and page.locator("canvas").count() == 0
+        if name != "list.js":
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).write_text(content)
+            page.get_by_text("Try again").click()
+            page.wait_for_selector("canvas")
+
+
+@pytest.mark.slow
+def test_a_page_with_the_script_twice_has_one_button_and_works_without_webassembly(browser, site: Path) -> None:
+    tag = '<script defer src="../_static/live/start.js"></script>'
+    once = (site / "notebooks" / "moved.html").read_text()
+    assert tag in once
+    (site / "notebooks" / "twice.html").write_text(once.replace(tag, 2 * tag))
+    with opened(browser, f"{site.as_uri()}/notebooks/twice.html") as page:
+        page.add_init_script("delete globalThis.WebAssembly")
+        page.reload()
+        assert page.locator(LOAD).count() == 1
+        page.locator(LOAD).click()
+        page.wait_for_selector("canvas")
+
+
+@pytest.mark.slow
 def test_without_scripts_the_still_and_its_text_stand(browser, site: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

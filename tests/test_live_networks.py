@@ -218,6 +218,8 @@ def test_export_names_what_it_cannot_do(capsys) -> None:
     for words, said in (
         (["export", "refine-h"], "refine-h does not come with the package: choose from fr, afr"),
         (["export", "--onnx", "x.onnx"], "--onnx writes one network: name one row or one file, not 0"),
+        (["export", "fr", "--onnx", "mine.safetensors"], "mine.safetensors: give a name that ends in .onnx"),
+        (["export", "fr", "--onnx", ""], "give a name that ends in .onnx"),
         (["export", "--onnx", "x.onnx", "refine-h"], "unknown row in the package 'refine-h': choose from afr"),
     ):
         assert main(words) == 2
@@ -231,7 +233,7 @@ def test_the_onnx_file_computes_what_the_network_computes(tmp_path) -> None:
     path = tmp_path / "hand.onnx"
     command = [sys.executable, "-m", "hand_lib", "export", "heatmap25d-sharp", "--onnx", str(path)]
     ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert ran.returncode == 0 and "pictures of 64 × 64 pixels" in ran.stdout, ran.stderr
+    assert ran.returncode == 0 and "pictures of 64 × 64 pixels" in ran.stdout and ran.stderr == "", ran.stderr
     assert list(tmp_path.iterdir()) == [path]
     session = onnxruntime.InferenceSession(path)
     for count in (1, 3):
@@ -313,6 +315,37 @@ def test_a_readers_own_file_is_read_or_refused_in_words() -> None:
     ]
     for answer, words in zip(answers[1:], wanted, strict=True):
         assert answer["kind"] == "Error" and words in answer["message"] and "\n" not in answer["message"]
+
+
+def test_a_head_that_asks_for_the_impossible_is_refused_at_once_and_shortly() -> None:
+    """A file need not be damaged to be none: heads of JSON that ask for much, for less than nothing, or in words."""
+    whole, name = own_file("afr"), "backbone.conv1.weight"
+    length = int.from_bytes(whole[:8], "little")
+    said, body = json.loads(whole[8 : 8 + length]), whole[8 + length :]
+    shape, (start, end) = said[name]["shape"], said[name]["data_offsets"]
+    plain = {"stem": 2, "final": 1, "representation": "JointMaps", "decoder": "SharedDecoder", "stages": []}
+
+    def file(size: int | None = None, about: dict[str, str] | None = None, **changes: object) -> bytes:
+        head = {**said, name: {**said[name], **changes}, "__metadata__": {**said["__metadata__"], **(about or {})}}
+        content = json.dumps(head).encode()
+        return (len(content) if size is None else size).to_bytes(8, "little") + content + body
+
+    tensors = [
+        *(file(size=size) for size in (0, 2**53 + 1, 2**63, 2**64 - 1)),
+        file(shape=[-shape[0], -shape[1], *shape[2:]]),
+        file(shape=[str(side) for side in shape]),
+        file(shape=[2**40, 2**40]),
+        file(data_offsets=[start + 0.5, end + 0.5]),
+        file(data_offsets=[-8, end - start - 8]),
+        file(data_offsets=[2**53, 2**53 + 1]),
+    ]
+    sides = (0, -3, 1.5, "64", None, 2048, 1e9)
+    pictures = [file(about={"structure": json.dumps({"side": side, **plain})}) for side in sides]
+    words = [file(about={"row": "<b>" * 500}), file(about={"network": json.dumps({"a": "x" * 5000})})]
+    answers = said_of(*tensors, *pictures, *words)
+    assert all(answer.get("kind") == "Error" and len(answer["message"]) < 250 for answer in answers), answers
+    assert all("no whole safetensors file" in answer["message"] for answer in answers[: len(tensors)])
+    assert all("pixels a side" in answer["message"] for answer in answers[len(tensors) : -2]), answers
 
 
 def test_whatever_is_wrong_with_a_file_is_said_in_words() -> None:

@@ -11,6 +11,7 @@ import live
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import ROOT
 from damage import damage_bytes
 from hypothesis import given
@@ -62,6 +63,28 @@ def test_it_is_upright_as_the_camera_was_held(tmp_path) -> None:
     assert read_photograph(tmp_path / "grey.png").shape == (3, 20, 30), "grey pictures are pictures too"
 
 
+def test_a_picture_of_sixteen_bits_is_as_bright_as_one_of_eight(tmp_path) -> None:
+    pixels = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40) % 256
+    Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "eight.png")
+    Image.fromarray(pixels * 257).save(tmp_path / "sixteen.png")
+    Image.fromarray(pixels * 257).save(tmp_path / "sixteen.tiff")
+    eight = read_photograph(tmp_path / "eight.png")
+    assert torch.equal(read_photograph(tmp_path / "sixteen.png"), eight)
+    assert torch.equal(read_photograph(tmp_path / "sixteen.tiff"), eight)
+    Image.fromarray(pixels.astype(np.float32)).save(tmp_path / "float.tiff")
+    with pytest.raises(HandLibError, match="eight or sixteen bits"):
+        read_photograph(tmp_path / "float.tiff")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr"])
+def test_whatever_its_colours_are_kept_in_it_is_a_picture(tmp_path, mode, photograph) -> None:
+    kept = Image.open(photograph).convert(mode)
+    path = tmp_path / ("hand.jpg" if mode in ("CMYK", "YCbCr") else "hand.png")
+    kept.save(path)
+    grey = [F.avg_pool2d(read_photograph(file).float().mean(dim=0)[None], 8).flatten() for file in (path, photograph)]
+    assert torch.corrcoef(torch.stack(grey))[0, 1] > 0.9  # an inverted one would be below 0
+
+
 def test_what_is_no_picture_is_said_in_one_line(tmp_path, photograph) -> None:
     content, choose = photograph.read_bytes(), random.Random(0)
     for number in range(40):
@@ -89,6 +112,16 @@ def test_an_answer_lies_on_the_hand_and_a_mirrored_one_on_the_mirrored_hand(phot
     torch.testing.assert_close(one.uv * flip + torch.tensor([width - 1.0, 0]), other.uv, atol=2e-2, rtol=0)
     torch.testing.assert_close(one.depth, other.depth, atol=1e-3, rtol=0)
     torch.testing.assert_close(one.xyz * torch.tensor([-1.0, 1, 1]), other.xyz, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e30])
+def test_an_answer_that_is_none_is_one_line(photograph, number) -> None:
+    def network(images: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(images), NUM_JOINTS, 3), number)
+
+    picture = read_photograph(photograph)
+    with pytest.raises(HandLibError, match="no joints"):
+        answer(network, picture, side=64, box=middle_box(picture), right=True)
 
 
 def test_on_a_rendered_hand_it_is_the_answer_of_the_evaluation() -> None:
@@ -132,7 +165,8 @@ def test_the_box_in_the_middle_fills_the_shorter_side() -> None:
     box = middle_box(torch.zeros(3, 100, 200))
     assert ((box[:2] + box[2:]) / 2).tolist() == [99.5, 49.5]
     assert (1.2 * (box[2:] - box[:2])).tolist() == pytest.approx([100, 100])
-    for bad in ([0, 0, 0, 0], [10, 10, 5, 20], [200, 0, 300, 50], [0, -30, 50, -1], [0, 0, float("nan"), 9]):
+    outside, huge = ([200, 0, 300, 50], [0, -30, 50, -1]), ([0, 0, 1e30, 1e30], [0, 0, 4, 2001])
+    for bad in ([0, 0, 0, 0], [10, 10, 5, 20], *outside, [0, 0, float("nan"), 9], *huge):
         with pytest.raises(HandLibError, match="--box"):
             checked_box(torch.tensor(bad, dtype=torch.float32), torch.zeros(3, 100, 200))
 
@@ -156,16 +190,28 @@ def test_the_command_writes_a_drawing_and_the_joints(photograph, tmp_path, monke
 
 def test_the_command_says_what_it_cannot_use(photograph, tmp_path, capsys) -> None:
     (tmp_path / "text.png").write_text("no picture")
+    copied, content = tmp_path / "copied.png", photograph.read_bytes()
+    copied.write_bytes(content)
+    (tmp_path / "alias.png").symlink_to(copied)
+    Image.new("RGB", (1, 40)).save(tmp_path / "thin.png")
+    (tmp_path / "taken.json").mkdir()
+    weights = get_shipped("fr").path
     for words, said in (
         ([str(tmp_path / "none.png")], "none.png: no such file"),
         ([str(tmp_path / "text.png")], "text.png: it is cut short or no picture"),
         ([str(photograph), "--row", "hourglass-k1"], "unknown row in the package 'hourglass-k1': choose from afr"),
         ([str(photograph), "--box", "9", "9", "2", "2"], "--box 9 9 2 2: give u0 v0 u1 v1"),
         ([str(photograph), "-o", str(tmp_path / "x.txt")], "a drawing is one of .png, .jpg, .pdf, .svg"),
+        ([str(copied), "-o", str(copied)], "copied.png: name another file"),
+        ([str(copied), "-o", str(tmp_path / "alias.png")], "would replace"),
+        ([str(copied), "-o", str(tmp_path / "taken.png")], "taken.json: this is a folder"),
+        ([str(tmp_path / "thin.png")], "1 × 40 pixels are no picture of a hand"),
+        ([str(photograph), "--row", str(weights)], "fr.safetensors"),
     ):
         assert main(["predict", *words]) == 2
         assert said in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir()] == ["text.png"]
+    names = ["alias.png", "copied.png", "taken.json", "text.png", "thin.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names and copied.read_bytes() == content
 
 
 # ---------------------------------------------------------------------------------------------------- on the page

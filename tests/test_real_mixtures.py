@@ -65,7 +65,9 @@ def test_a_quarter_and_three_quarters():
     assert made.counts == (4, 12) and few.tolist() == [2, 2] and many.tolist() == [1] * 12
 
 
-@pytest.mark.parametrize("shares", [[1], [1, 0], [1, -2], [1, torch.inf], [1, torch.nan]])
+@pytest.mark.parametrize(
+    "shares", [[1], [1, 0], [1, -2], [1, torch.inf], [1, torch.nan], [5e-324, 5e-324], [1e-9, 1], [1e308, 1], [1, 501]]
+)
 def test_what_are_no_shares(shares):
     with pytest.raises(HandLibError, match="share"):
         mixed([2, 3], shares)
@@ -105,7 +107,7 @@ def trained(both) -> dict:
 
 
 def test_it_is_recorded_under_both_names_with_the_epoch(trained):
-    assert (experiments.real_results() / "rhd-and-freihand-tiny" / "fr-s0.json").exists()
+    assert (experiments.real_results() / "rhd-and-freihand-4-and-8-tiny" / "fr-s0.json").exists()
     data = trained["decides"]["data"]
     assert trained["dataset"] == data["dataset"] == "rhd-and-freihand"
     assert [name.partition("-")[0] for name in data["training"]] == ["rhd", "freihand"]
@@ -130,6 +132,19 @@ def test_the_hands_are_those_of_each_and_shares_are_another_run(trained, roots):
     each = [experiments.real_data(*source, "tiny").sets[0] for source in sources]
     assert equal(plain.sets[0][:], Samples.concat([part[:] for part in each]))
     assert shared.measured_on == "rhd" and shared.name == "rhd-and-freihand"
+
+
+def test_runs_with_other_shares_do_not_replace_each_other(trained, both, tmp_path, capsys):
+    for shares in ((), ("1", "1"), ("2", "2"), ("1", "2")):  # the second and the third are the same
+        said = [word for share in shares for word in ("--share", share)]
+        assert main(["train", "fr", *TINY_CPU, *both, *said, "--results", str(tmp_path)]) == 0
+    found = experiments.records(folder=tmp_path)
+    assert sorted(record["decides"]["data"]["epoch"] for record in found) == [[3, 8], [4, 8], [8, 8]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "rhd-and-freihand-4-and-8-tiny",
+        "rhd-and-freihand-8-and-8-tiny",
+        "rhd-and-freihand-tiny",
+    ]
 
 
 def test_it_is_measured_by_the_rules_of_the_one_that_is_named(trained, both, roots, capsys):

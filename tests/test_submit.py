@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny import own_folders
 
-from hand_lib import experiments, official
+from hand_lib import cache, experiments, official
 from hand_lib.__main__ import main
 from hand_lib.datasets.real import HO3D, freihand, ho3d
 from hand_lib.datasets.real.dexter_object import SEQUENCES
@@ -167,6 +167,54 @@ def test_too_few_hands_are_known_before_a_picture_is_looked_at(roots, weights, t
     assert main(["submit", str(weights), *where, "--out", str(tmp_path / "x.zip")]) == 2
     assert "has 4 evaluation hands, but its server wants 5" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--scale", "nan"], ["nan mm", "5 to 100"]),
+        (["--scale", "-3"], ["-3 mm", "5 to 100"]),
+        (["--scale", "1e999"], ["inf mm", "5 to 100"]),
+        (["--scale", ""], ["--scale", "given, mean"]),
+        (["--root-depth", ""], ["this is a folder"]),
+        (["--root-depth", "/dev/zero"], ["/dev/zero"]),
+        (["--root-depth", "cut.json"], ["cut.json"]),
+        (["--out", "folder.zip"], ["folder.zip", "this is a folder"]),
+    ],
+)
+def test_whatever_is_wrong_is_known_before_a_picture_is_looked_at(
+    roots, weights, tmp_path, capsys, monkeypatch, arguments, named
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(official, "look", lambda *a, **k: pytest.fail("looked"))
+    (tmp_path / "cut.json").write_text("[0.5, 0.5")
+    (tmp_path / "folder.zip").mkdir()
+    where = ["--device", "cpu", "--dataset", "freihand", "--root", str(roots["freihand"]), "--out", "x.zip"]
+    assert main(["submit", str(weights), *where, *arguments]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and all(name in said for name in named), said
+    assert not (tmp_path / "x.zip").exists()
+
+
+@pytest.mark.parametrize("command", ["submit", "evaluate"])
+def test_a_network_whose_answers_are_not_finite_is_one_line(roots, weights, tmp_path, capsys, command):
+    tensors, about = cache.read_tensors(weights)
+    own, out = tmp_path / "own.safetensors", tmp_path / "x.zip"
+    large = {name: 1e30 * tensor if "decoder" in name else tensor for name, tensor in tensors.items()}
+    cache.write_tensors(own, large, about)
+    where = ["--on", "freihand", "--on-root", str(roots["freihand"])] + ["--out", str(out)] * (command == "submit")
+    assert main([command, str(own), "--device", "cpu", *where]) == 2
+    assert "answers with numbers that are not finite" in capsys.readouterr().err and not out.exists()
+
+
+def test_the_command_that_is_said_names_all_that_was_asked_for(roots, tmp_path, capsys):
+    where = ["--dataset", "freihand", "--root", str(roots["freihand"])]
+    assert main(["evaluate", "fr", "--profile", "tiny", "--backbone", "resnet34", "--start", "random", *where]) == 2
+    assert "--seed 0 --backbone resnet34 --start random --dataset freihand" in capsys.readouterr().err
+    spaced = tmp_path / "two words"
+    spaced.symlink_to(roots["freihand"])
+    assert main(["evaluate", "fr", "--profile", "tiny", "--dataset", "freihand", "--root", str(spaced)]) == 2
+    assert f"--root '{spaced}'" in capsys.readouterr().err
 
 
 def test_a_row_that_was_not_trained_is_said_with_its_command(roots, weights, tmp_path, capsys):

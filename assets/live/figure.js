@@ -41,16 +41,25 @@
   const ownRow = (section, { networks }, widget) => {
     if (!widget?.changed && !widget?.own) return null;
     const said = Live.element("span", { role: "status" });
+    const replace = (row, own, shown) => {
+      try {
+        networks[row] = own;
+        widget.changed();
+      } catch (error) { // what the figure asks of it is not there
+        networks[row] = shown;
+        widget.changed();
+        throw error;
+      }
+    };
     const take = async (file) => {
       try {
         const own = await Live.ownNetwork(file), { row } = own.about;
-        if (!widget.own && !(row in networks)) throw new Error(`it is of ${row}, and this figure shows ${Object.keys(networks).join(" and ")}`);
-        const unlike = ["side", "stem", "final"].some((name) => own.structure[name] !== networks[row]?.structure[name]);
+        if (!widget.own && !Object.hasOwn(networks, row)) throw new Error(`it is of ${row}, and this figure shows ${Object.keys(networks).join(" and ")}`);
+        const shown = networks[row], unlike = ["side", "stem", "final"].some((name) => own.structure[name] !== shown?.structure[name]);
         if (!widget.own && unlike) throw new Error("its picture or its maps have another size than this figure’s");
+        if (widget.own) widget.own(own);
+        else replace(row, own, shown);
         said.textContent = `Now in use: your ${Live.about(own)}.`;
-        if (widget.own) return widget.own(own);
-        networks[row] = own;
-        widget.changed();
       } catch (error) {
         said.textContent = `${file.name} is not used: ${error.message}.`;
       }

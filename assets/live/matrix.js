@@ -142,14 +142,14 @@
   // take(): the memory may then be another one.
   Live.Machine = class {
     constructor({ simd = true } = {}) {
-      this.memory = globalThis.WebAssembly ? new WebAssembly.Memory({ initial: 64 }) : new PlainMemory();
       this.top = 64;
       this.simd = false;
       try {
+        this.memory = new WebAssembly.Memory({ initial: 64 });
         if (simd) this.product = new WebAssembly.Instance(new WebAssembly.Module(module()), { js: this }).exports.multiply;
         this.simd = simd;
       } catch {
-        this.simd = false; // a browser without SIMD, or a page that forbids WebAssembly
+        this.memory ??= new PlainMemory(); // a browser without SIMD, or a page that forbids WebAssembly
       }
     }
 

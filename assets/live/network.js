@@ -1,6 +1,8 @@
 // Y = D(G(F(I))), Eq. 1, for the rows of JAR's table: what hand_lib.models computes, on the layers of layers.js.
 {
   const Live = (globalThis.Live ??= {});
+  const LARGEST = 512; // pixels of a picture's side: more would keep the page busy for minutes
+  const short = (value) => String(value).slice(0, 80);
   const JOINTS = 21, MEAN = [0.485, 0.456, 0.406], DEVIATION = [0.229, 0.224, 0.225], EPSILON = 1e-5;
 
   // The network of a file that readTensors has read. Throws an Error for people, whatever is wrong with the file.
@@ -9,7 +11,7 @@
       return new Live.Network(file, options);
     } catch (error) {
       if (error.constructor === Error) throw error;
-      throw new Error(`the tensors of this file are no ${String(file.about.row).slice(0, 40)} of this book`);
+      throw new Error(`the tensors of this file are no ${short(file.about.row)} of this book`);
     }
   };
 
@@ -19,9 +21,9 @@
     if (about.structure) return JSON.parse(about.structure);
     if (!about.row || !about.network) throw new Error("this file is not a network of this book: it names no row");
     const asked = JSON.parse(about.network), rows = Object.keys(Live.structures[0].rows);
-    if (!rows.includes(about.row)) throw new Error(`the row ${about.row} cannot be drawn here, only ${rows.join(", ")}`);
+    if (!rows.includes(about.row)) throw new Error(`the row ${short(about.row)} cannot be drawn here, only ${rows.join(", ")}`);
     const found = Live.structures.find(({ network }) => Object.keys(network).every((name) => network[name] === asked[name]));
-    if (!found) throw new Error(`${about.row} of this size cannot be drawn here: it is ${about.network}`);
+    if (!found) throw new Error(`${about.row} of this size cannot be drawn here: it is ${short(about.network)}`);
     return found.rows[about.row];
   };
 
@@ -31,6 +33,7 @@
       this.about = file.about;
       this.structure = structureOf(file);
       this.side = this.structure.side; // of the picture, in pixels
+      if (!Number.isInteger(this.side) || this.side < 16 || this.side > LARGEST) throw new Error(`its pictures would have ${short(this.side)} pixels a side, and this page computes 16 to ${LARGEST}`);
       const { Y } = this.forward(new Float32Array(3 * this.side ** 2)); // now, so that what is missing is known here
       if (!Y.every(Number.isFinite)) throw new Error("the file has a number that is not finite");
       // Weights are packed by now; of the tensors as they were read, names and shapes are enough.

@@ -28,19 +28,23 @@
       document.head.append(tag);
     });
   // The run time, once; and a widget.
+  const whole = async (source, there) => { // a script that came, but cut short, says nothing by itself
+    if (!there()) await Live.script(source);
+    if (!there()) throw new Error(`${source} is not what it should be`);
+  };
   let ready;
-  Live.ready = () => (ready ??= Live.script("live.js").catch((error) => {
+  Live.ready = () => (ready ??= whole("live.js", () => Live.bring).catch((error) => {
     ready = null; // the next try begins anew
     throw error;
   }));
   const widget = async (name) => {
     await Live.ready();
-    if (!Live.widgets[name]) await Live.script(`widgets/${name}.js`);
+    await whole(`widgets/${name}.js`, () => Live.widgets[name]);
   };
 
   // What a section needs: the networks of its rows, and the hands unless it says otherwise.
   Live.needs = (section) => [...(section.dataset.rows ?? "").split(" ").filter(Boolean), ...(section.dataset.hands === "none" ? [] : ["hands"])];
-  Live.size = (names) => names.reduce((sum, name) => sum + (Live.files[name]?.bytes ?? 0), 0);
+  Live.size = (names) => names.reduce((sum, name) => sum + (Live.files?.[name]?.bytes ?? 0), 0);
   Live.megabytes = (names) => `${((Live.size(names) * 4) / 3 / 1e6).toFixed(1)} MB`; // base64 is a third larger
 
   const start = async (section, button) => {
@@ -60,6 +64,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     for (const section of document.querySelectorAll("section.live")) {
+      if (section.querySelector(".live-load")) continue; // a page that has this script twice
       const names = Live.needs(section), verb = section.dataset.verb ?? "Move it yourself";
       const asked = names.length ? `${verb}: load ${Live.megabytes(names)}` : verb;
       const button = Live.button(asked, () => start(section, button), { class: "live-load" });

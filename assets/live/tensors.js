@@ -14,6 +14,7 @@
       const { __metadata__, ...others } = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
       about = __metadata__ ?? {};
       entries = Object.entries(others).map(([name, { dtype, shape, data_offsets: [from, to] }]) => {
+        if (![...shape, from, to].every((n) => Number.isSafeInteger(n) && n >= 0)) throw new RangeError(name);
         return { name, dtype, shape, from, to, count: shape.reduce((product, n) => product * n, 1) };
       });
     } catch {
@@ -55,7 +56,7 @@
   const opened = {};
   // One file of Live.files, read and checked once. arrived(bytes) is told of each part.
   Live.open = (name, arrived = () => {}) => {
-    const file = Live.files[name];
+    const file = Live.files?.[name];
     if (!file) return Promise.reject(new Error(`this site was built without ${name}`));
     return (opened[name] ??= fetched(name, file, arrived).catch((error) => {
       delete opened[name]; // the next try begins anew

@@ -92,8 +92,9 @@ def _evaluate_pictures(
     reader = evaluation_reader(published, root)
     if "training" in published.hands and not reader.annotation(0).known.all():
         raise HandLibError(f"the truth of {name}'s evaluation is not in {root}: `submit` writes what its server scores")
-    args.root_depth = args.root_depth or "truth"
-    args.scale = args.scale or ("given" if "training" in published.hands else "mean")
+    args.root_depth = "truth" if args.root_depth is None else args.root_depth
+    if args.scale is None:
+        args.scale = "given" if "training" in published.hands else "mean"
     trained_on = [] if real is None else [part.reader for part in real.training]
     looked = look(args, weights, reader, published, root, trained_on)
     network = looked.network

@@ -48,6 +48,10 @@ def _export_onnx(args: argparse.Namespace) -> int:
 
     if len(args.rows) != 1:
         raise HandLibError(f"--onnx writes one network: name one row or one file, not {len(args.rows)}")
+    if args.onnx.suffix != ".onnx":  # not over weights that were just trained
+        raise HandLibError(f"--onnx {args.onnx}: give a name that ends in .onnx")
+    if args.onnx.is_dir():
+        raise HandLibError(f"cannot write {args.onnx}: this is a folder, not a file")
     title, side, network = chosen_network(args.rows[0])
     write_onnx(network, side, args.onnx)
     print(f"{title}: {printable(str(args.onnx))}, pictures of {side} × {side} pixels")

@@ -51,10 +51,11 @@ def look(
     """
     from hand_lib import experiments, official
 
+    depths = placing.depths_of_file(args, len(reader))
     network = experiments.load_weights(weights, device=args.device)
     poses = official.look(network.model, reader, image_size=network.network.image_size, device=network.device)
     own = [published.reader(root, "training")] if "training" in published.hands and args.scale == "mean" else trained_on
-    return Looked(network=network, poses=poses, placed=placing.place(args, poses, own))
+    return Looked(network=network, poses=poses, placed=placing.place(args, poses, own, depths))
 
 
 def evaluation_reader(published: Published, root: Path) -> hands.Reader:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from hand_lib.errors import HandLibError, choose
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from hand_lib.datasets.real import hands
     from hand_lib.official import Known, Placed, Poses
 
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Raise HandLibError where the words are none, or no file, before a network looks at a picture."""
-    from hand_lib import cache
+    from hand_lib import cache, official
     from hand_lib.skeleton import JOINTS
 
     source = args.root_depth
@@ -43,7 +45,18 @@ def check(args: argparse.Namespace) -> None:
         if args.depth_joint not in JOINTS:
             raise choose("joint", args.depth_joint, JOINTS)
     if args.scale is not None and args.scale not in SCALES:
-        _millimetres(args.scale)
+        official.same_scale(_millimetres(args.scale), 0)
+
+
+def depths_of_file(args: argparse.Namespace, count: int) -> Tensor | None:
+    """What the file of ``root_depth`` says of so many hands, ``(count,)`` millimetres; None where no file is named.
+
+    Raises:
+        HandLibError: as :func:`hand_lib.datasets.real.depth_files.read_root_depths`.
+    """
+    from hand_lib.datasets.real.depth_files import read_root_depths
+
+    return None if args.root_depth in DEPTHS else read_root_depths(Path(args.root_depth), count)
 
 
 def _millimetres(text: str) -> float:
@@ -53,13 +66,14 @@ def _millimetres(text: str) -> float:
         raise HandLibError(f"--scale {text[:25]}: given, mean, or a length in millimetres") from error
 
 
-def place(args: argparse.Namespace, poses: Poses, training: list[hands.Reader]) -> Placed:
+def place(args: argparse.Namespace, poses: Poses, training: list[hands.Reader], depths: Tensor | None) -> Placed:
     """A network's poses in millimetres, by what was asked for.
 
     Args:
         args: with ``root_depth``, ``depth_joint`` and ``scale``, none of them None but the second.
         poses: from :func:`hand_lib.official.look`.
         training: whose hands a mean scale is taken of.
+        depths: from :func:`depths_of_file`.
 
     Raises:
         HandLibError: what was asked for is not known of these hands.
@@ -67,7 +81,7 @@ def place(args: argparse.Namespace, poses: Poses, training: list[hands.Reader]) 
     from hand_lib import official
 
     scale = _scale(args, poses, training)
-    return official.place(poses, depth=_depth(args, poses, scale), scale=scale)
+    return official.place(poses, depth=_depth(args, poses, scale, depths), scale=scale)
 
 
 def _scale(args: argparse.Namespace, poses: Poses, training: list[hands.Reader]) -> Known:
@@ -82,9 +96,8 @@ def _scale(args: argparse.Namespace, poses: Poses, training: list[hands.Reader])
     return official.same_scale(_millimetres(args.scale), len(poses))
 
 
-def _depth(args: argparse.Namespace, poses: Poses, scale: Known) -> Known:
+def _depth(args: argparse.Namespace, poses: Poses, scale: Known, depths: Tensor | None) -> Known:
     from hand_lib import official
-    from hand_lib.datasets.real.depth_files import read_root_depths
     from hand_lib.skeleton import JOINTS, WRIST
 
     if args.root_depth == "truth":
@@ -93,6 +106,5 @@ def _depth(args: argparse.Namespace, poses: Poses, scale: Known) -> Known:
         return official.told_depth(poses, scale, joint=WRIST)
     if args.root_depth == "bone":
         return official.depth_of_bone(poses, scale)
-    path = Path(args.root_depth)
-    depths, joint = read_root_depths(path, len(poses)), JOINTS.index(args.depth_joint or "wrist")
-    return official.depth_of_joint(poses, scale, joint=joint, depths=depths, source=f"read from {path.name}")
+    joint, source = JOINTS.index(args.depth_joint or "wrist"), f"read from {Path(args.root_depth).name}"
+    return official.depth_of_joint(poses, scale, joint=joint, depths=depths, source=source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+from itertools import product
 from pathlib import Path
 
 from hand_lib.commands.shipped import chosen_network
@@ -28,7 +29,8 @@ def predict_photograph(args: argparse.Namespace) -> int:
     """Write what a network says of a photograph: a drawing, and the joints as JSON.
 
     Raises:
-        HandLibError: no picture, no such network, a box outside the picture, a format that cannot be drawn.
+        HandLibError: no picture, no such network, a box outside the picture, a format that cannot be drawn, files
+            that would replace what was given.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise HandLibError("to draw needs matplotlib: `pip install -e .[notebooks]`")
@@ -44,6 +46,13 @@ def predict_photograph(args: argparse.Namespace) -> int:
     path = args.output or Path(f"{args.photograph.stem}-hand.png")
     if path.suffix not in _DRAWN:
         raise HandLibError(f"-o {path}: a drawing is one of {', '.join(_DRAWN)}")
+    written = (path, path.with_suffix(".json"))
+    for target, given in product(written, (args.photograph, Path(args.row))):
+        if cache.exists(target) and cache.exists(given) and target.samefile(given):
+            raise HandLibError(f"-o {path} would replace {given}: name another file")
+    for target in written:
+        if target.is_dir():
+            raise HandLibError(f"cannot write {target}: this is a folder, not a file")
     picture = photographs.read_photograph(args.photograph)
     if args.box is None:
         box = photographs.middle_box(picture)
@@ -65,7 +74,7 @@ def predict_photograph(args: argparse.Namespace) -> int:
     figure = answer_figure(picture, box, said, title=title)
     with cache.atomic_write(path) as file:
         figure.savefig(file, format=path.suffix[1:])
-    cache.write_json(path.with_suffix(".json"), content)
-    written = f"{printable(str(path))} and {printable(str(path.with_suffix('.json')))}"
-    print(f"{title}: {written}. A network answers with a hand, whatever the picture shows.", flush=True)
+    cache.write_json(written[1], content)
+    names = " and ".join(printable(str(target)) for target in written)
+    print(f"{title}: {names}. A network answers with a hand, whatever the picture shows.", flush=True)
     return 0

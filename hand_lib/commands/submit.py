@@ -37,7 +37,8 @@ def write_submission(args: argparse.Namespace) -> int:
     wanted, published = submission_to(name), get_published(name)
     check_path(args.out)
     depth, scale = _TOLD[name]
-    args.root_depth, args.scale = args.root_depth or depth, args.scale or scale
+    args.root_depth = depth if args.root_depth is None else args.root_depth
+    args.scale = scale if args.scale is None else args.scale
     placing.check(args)
     reader = evaluation_reader(published, root)
     if len(reader) != wanted.hands:

@@ -71,7 +71,9 @@ def train_rows(args: argparse.Namespace) -> int:
         if real is None:
             cache.make_folder((args.results or cache.results_dir()) / profile.name)
         else:
-            cache.make_folder((args.results or experiments.real_results()) / f"{real.name}-{profile.name}")
+            cache.make_folder(
+                (args.results or experiments.real_results()) / experiments.real_folder(real.decides, profile.name)
+            )
     for number, (row, seed) in enumerate(wanted):
         if deadline is not None and time.monotonic() >= deadline:
             return _say_budget(args.budget, f"{len(wanted) - number} of {len(wanted)} runs not begun")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,12 @@ def weights_of_row(args: argparse.Namespace) -> tuple[Path, experiments.RealData
     planned = experiments.plan(args.what, **which, real=(real := real_data(args, profile)))
     if (found := experiments.find(planned)) is None:
         again = f"python -m hand_lib train {args.what} --profile {profile} --seed {seed}"
+        for name in ("backbone", "start"):
+            if (asked := getattr(args, name)) is not None:
+                again += f" --{name} {asked}"
         for name, root in zip(args.dataset or (), args.root or (), strict=True):
-            again += f" --dataset {name} --root {printable(str(root))}"
-        again += "".join(f" --share {share:g}" for share in args.share or ())
+            again += f" --dataset {name} --root {shlex.quote(printable(str(root)))}"
+        again += "".join(f" --share {share}" for share in args.share or ())
         raise HandLibError(f"{planned.title} has not been trained: {again}")
     return found.folder / "model.safetensors", real
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import fields
 from itertools import accumulate
-from math import inf
 
 import torch
 from torch import Tensor
 
 from hand_lib.errors import HandLibError
 from hand_lib.samples import Samples
+
+MOST_TIMES = 500  # as much of an epoch from one set as from another, so that an epoch's list fits in memory
 
 
 class Mapped:
@@ -83,7 +84,7 @@ class Mixture:
         shares: of each set in an epoch, above 0, in any unit; None for the numbers of their hands.
 
     Raises:
-        HandLibError: another number of shares, or one that is not above 0; as :class:`Mapped`.
+        HandLibError: another number of shares, or one that :func:`check_shares` refuses; as :class:`Mapped`.
     """
 
     def __init__(self, sets: Sequence[Mapped], shares: Sequence[float] | None = None) -> None:
@@ -121,9 +122,12 @@ class Mixture:
 
 
 def check_shares(shares: Sequence[float], sets: int) -> Sequence[float]:
-    """The shares, if there is one for each set and all are above 0; else HandLibError."""
+    """The shares, if there is one for each set and all are above 0 and in proportion; else HandLibError."""
     if len(shares) != sets:
         raise HandLibError(f"{len(shares)} shares for {sets} data sets: give each its share, or none")
-    if not all(0 < share < inf for share in shares):
-        raise HandLibError(f"shares must be above 0, not {', '.join(f'{share:g}' for share in shares)}")
+    said = ", ".join(f"{share:g}" for share in shares)
+    if not all(1e-6 <= share <= 1e6 for share in shares):
+        raise HandLibError(f"shares must be above 0, from a millionth to a million, not {said}")
+    if max(shares) / min(shares) > MOST_TIMES:
+        raise HandLibError(f"shares of {said}: none may be more than {MOST_TIMES} times another")
     return shares

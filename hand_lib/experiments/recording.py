@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -102,14 +102,22 @@ def check_recordable() -> str:
 def record_path(record: dict[str, Any], folder: Path | None = None) -> Path:
     """Where a record is kept: ``results/<profile>/<row>[-backbone][-start]-s<seed>.json``.
 
-    Of a run on a public data set ``results/real/<data set>-<profile>/…``.
+    Of a run on a public data set ``results/real/<data set>-<profile>/…``; of several in shares the hands of each in an
+    epoch are named, too, as in ``rhd-and-stb-41258-and-41258-full``: with other shares it is another run.
     """
     name = run_name(record["row"], record["profile"], record["backbone"], record["start"], record["seed"])
     if "dataset" in record:
-        folder = (folder or real_results()) / f"{record['dataset']}-{record['profile']}"
+        folder = (folder or real_results()) / real_folder(record["decides"]["data"], record["profile"])
     else:
         folder = (folder or cache.results_dir()) / record["profile"]
     return folder / f"{name}.json"
+
+
+def real_folder(data: Mapping[str, Any], profile: str) -> str:
+    """What the folder of records is called of a profile's runs on public data, by :attr:`RealData.decides`."""
+    epoch = data.get("epoch") or ()
+    shares = "-and-".join(map(str, epoch)) + "-" if sum(epoch) > data["training_count"] else ""
+    return f"{data['dataset']}-{shares}{profile}"
 
 
 def real_results() -> Path:

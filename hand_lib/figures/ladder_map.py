@@ -39,7 +39,7 @@ def ladder_map(stops: Sequence[Stop], size: NetworkSize) -> str:
 
 def describe(plan: Sequence[Section]) -> str:
     """The map in a sentence, for those who cannot see it; its links follow in reading order."""
-    parts = [f"{section.title}: {len(section.rungs)} networks" for section in plan]
+    parts = [f"{section.title}: {len(section.rungs)} networks" for section in plan if section.rungs]
     return "A map of the book. Each network is a box with its parts and the shapes between them. " + "; ".join(parts)
 
 

@@ -95,6 +95,10 @@ class Section:
         return [*self.trunk, *(rung for lane in self.lanes for rung in lane.rungs)]
 
 
+BEYOND = "Beyond the book's own pictures"
+"""The section of the chapters that follow the last row."""
+
+
 def map_plan(stops: Sequence[Stop], size: NetworkSize) -> list[Section]:
     """The map: every row of the papers' tables once, under the chapter that builds it, and every chapter.
 
@@ -158,17 +162,18 @@ def map_plan(stops: Sequence[Stop], size: NetworkSize) -> list[Section]:
 
 
 def _with_stops(sections: Sequence[Section], stops: Sequence[Stop]) -> list[Section]:
-    """Put every chapter that builds no row before the rungs of the next one that does; the last ones at the end."""
+    """Put every chapter that builds no row before the rungs of the next one that does; the last ones by themselves."""
     place = {name: i for i, section in enumerate(sections) for rung in section.rungs for name in rung.names}
     begins = [min((place[name] for name in stop.rungs if name in place), default=None) for stop in stops]
-    plain: list[list[Stop]] = [[] for _ in sections]
+    plain: list[list[Stop]] = [[] for _ in (*sections, BEYOND)]
     for i, (stop, begin) in enumerate(zip(stops, begins, strict=True)):
         if begin is None:
             following = [later for later in begins[i:] if later is not None]
-            plain[following[0] if following else len(sections) - 1].append(stop)
+            plain[following[0] if following else -1].append(stop)
+    beyond = [Section(title=BEYOND, stops=(), trunk=(), lanes=())] if plain[-1] else []
     return [
         Section(title=section.title, stops=tuple(own), trunk=section.trunk, lanes=section.lanes)
-        for section, own in zip(sections, plain, strict=True)
+        for section, own in zip([*sections, *beyond], plain, strict=False)
     ]
 
 

@@ -109,7 +109,7 @@ def measures(row: str, size: NetworkSize) -> tuple[str, str, str, str]:
 
 
 def decoder_width(decoder: nn.Module) -> str:
-    """Hidden units of each T in D: "21 × 13" for 21 side by side; "soft-argmax" where D has no layer."""
+    """Hidden units of each T in D: "21 × 66" for 21 side by side; "soft-argmax" where D has no layer."""
     widths = []
     for module in decoder.modules():
         if isinstance(module, MLP):

@@ -198,10 +198,11 @@ GROUPS_FIGURE_3 = PrintedTable(
     name="groups_figure_3",
     title="Joint groups, Figure 3: RHD and STB",
     said=(
-        "Curves of correct keypoints, root depth and scale given. The columns hold what the paper's text says of them: "
-        "AUC 20–50 mm, which its evaluator takes from 21 mm on. The figure's third part, Dexter+Object, is a "
-        "measurement of one network on another data set and no record: `python -m hand_lib evaluate hourglass-k3-fused "
-        "--profile paper --dataset rhd --root DIR --dataset stb --root DIR --on dexter-object --on-root DIR` prints it."
+        "Curves of correct keypoints, root depth and scale given. The columns hold what the paper's text says of them, "
+        "with the third digit of its Table 2: AUC 20–50 mm, which its evaluator takes from 21 mm on. The figure's "
+        "third part, Dexter+Object, is a measurement of one network on another data set and no record: `python -m "
+        "hand_lib evaluate hourglass-k3-fused --profile paper --dataset rhd --root DIR --dataset stb --root DIR "
+        "--on dexter-object --on-root DIR` prints it."
     ),
     what="method",
     columns=("RHD AUC 20–50", "STB AUC 20–50"),

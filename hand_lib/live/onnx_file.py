@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -36,8 +39,7 @@ def write_onnx(network: nn.Module, side: int, path: Path) -> None:
     pictures = torch.zeros(2, 3, side, side)
     with readable_errors(path), tempfile.TemporaryDirectory(dir=path.absolute().parent) as folder:
         made = Path(folder) / path.name
-        with warnings.catch_warnings():  # its own, about its own ways
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), _without_remarks():  # its own, about its own ways
             torch.onnx.export(
                 network,
                 (pictures,),
@@ -50,3 +52,13 @@ def write_onnx(network: nn.Module, side: int, path: Path) -> None:
                 verbose=False,
             )
         os.replace(made, path)
+
+
+@contextmanager
+def _without_remarks() -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -23,7 +23,10 @@ from hand_lib.skeleton import SCALE_BONE
 
 MARGIN = 1.2  # of the square that is cut out, as in training
 MOST_LEANING = 0.95  # of its length: a bone that points at the camera says nothing of how large a pixel is
+_FARTHEST = 1e6  # in halves of a picture, and lengths of a bone
+_LARGEST = 10  # a box beside its picture
 _MOST_BYTES, _MOST_PIXELS = 64 * 2**20, 50_000_000
+_FEWEST = 8  # pixels of a side
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 
 
@@ -50,7 +53,7 @@ def read_photograph(path: Path) -> Tensor:
     """A picture as a person sees it, turned as the camera was held; ``(3, H, W)`` uint8, RGB.
 
     Raises:
-        HandLibError: no such file; too large; cut short or no picture.
+        HandLibError: no such file; too large or too small; cut short or no picture; numbers that are no brightness.
     """
     with open_regular(path) as file:
         content = file.read(_MOST_BYTES + 1)
@@ -61,13 +64,25 @@ def read_photograph(path: Path) -> Tensor:
             width, height = picture.size
             if width * height > _MOST_PIXELS:
                 raise HandLibError(f"cannot read {path}: {width} × {height} pixels are more than {_MOST_PIXELS}")
-            pixels = np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+            if min(width, height) < _FEWEST:
+                raise HandLibError(f"cannot use {path}: {width} × {height} pixels are no picture of a hand")
+            pixels = np.array(_eight_bits(ImageOps.exif_transpose(picture)).convert("RGB"))
     except HandLibError:
         raise
     except Exception as error:  # decoders of damaged files raise whatever comes to hand
         reason = str(error).partition("\n")[0].partition(" <")[0][:80] or type(error).__name__
         raise HandLibError(f"cannot read {path}: it is cut short or no picture ({reason})") from error
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Pictures of sixteen bits as others are; Pillow's own conversion makes all above 255 white."""
+    if picture.mode not in ("F", "I") and not picture.mode.startswith("I;16"):
+        return picture
+    values = np.asarray(picture, dtype=np.float64)
+    if not (values.min() >= 0 and values.max() < 2**16) or picture.mode == "F":
+        raise ValueError("its numbers are none of eight or sixteen bits")
+    return Image.fromarray((values / 257).round().astype(np.uint8))
 
 
 def middle_box(picture: Tensor) -> Tensor:
@@ -84,6 +99,8 @@ def checked_box(box: Tensor, picture: Tensor) -> Tensor:
     (u0, v0, u1, v1), said = box.tolist(), " ".join(f"{number:g}" for number in box.tolist())
     if not box.isfinite().all() or u1 - u0 < 4 or v1 - v0 < 4:
         raise HandLibError(f"--box {said}: give u0 v0 u1 v1 in pixels, with u1 and v1 at least 4 larger")
+    if max(u1 - u0, v1 - v0) > _LARGEST * max(width, height):
+        raise HandLibError(f"--box {said} is more than {_LARGEST} times as large as the picture of {width} × {height}")
     if u0 >= width or v0 >= height or u1 <= 0 or v1 <= 0:
         raise HandLibError(f"--box {said} lies outside the picture of {width} × {height} pixels")
     return box
@@ -99,11 +116,16 @@ def answer(network: nn.Module, picture: Tensor, *, side: int, box: Tensor, right
         side: S.
         box: ``(4,)`` u0, v0, u1, v1 round the hand, from edge to edge; a fifth more is cut out.
         right: whether it is a right hand; a left one is shown to the network as its mirror image.
+
+    Raises:
+        HandLibError: what it answers is not finite, or far beyond any picture.
     """
     first, last = box[None, :2], box[None, 2:]
     A = crop_transform((first + last) / 2, MARGIN * (last - first).amax(-1), side, mirror=torch.tensor([not right]))
     crop = warp_image(picture[None].float(), A, side) / 255
     Y = network(crop)[0]
+    if not (Y.abs() < _FARTHEST).all():
+        raise HandLibError("the network answers with numbers that are no joints: its weights are of no use")
     seen = (Y[:, :2] + 1) / 2 * (side - 1)
     uv, depth = transform_points(inverse(A)[0], seen), Y[:, 2]
     return Answer(uv=uv, depth=depth, xyz=from_afar(uv, depth), crop=crop[0], seen=seen)

@@ -26,7 +26,7 @@
 
     const read = () => { // the source as it is now
       const [w, h] = [source.videoWidth || source.width, source.videoHeight || source.height], shrink = Math.min(1, LARGEST / Math.max(w, h));
-      [copy.width, copy.height] = [Math.round(w * shrink), Math.round(h * shrink)];
+      [copy.width, copy.height] = [w, h].map((side) => Math.max(1, Math.round(side * shrink)));
       reader.imageSmoothingQuality = "high";
       reader.drawImage(source, 0, 0, copy.width, copy.height);
       const { data } = reader.getImageData(0, 0, copy.width, copy.height), area = copy.width * copy.height, pixels = new Uint8Array(3 * area);

@@ -25,7 +25,7 @@ _RANGE = (0.1, 5.0)  # metres
 
 
 class _RootOfHand(Entry):
-    image_id: Annotated[int, Field(ge=0)]
+    image_id: Annotated[int, Field(ge=0, lt=10**9)]
     root_cam: Annotated[list[_Number], Field(min_length=3, max_length=3)]
 
 

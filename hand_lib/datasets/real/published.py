@@ -1,8 +1,9 @@
 """The public data sets by name: which splits they have, how many hands, how they are read, and where their terms are.
 
-Where public practice differs, a reader here makes the papers' choice: of RHD the larger hand of a frame, of STB both
-cameras of the stereo pair, of FreiHAND all four versions of a training picture, and the crop from the picture's middle.
-How much of the picture that is, the paper does not say; here it is the whole. Another choice is another reader
+Where public practice differs, a reader here makes the papers' choice: of RHD the larger hand of a frame, of STB one
+picture of each stereo pair, of FreiHAND all four versions of a training picture, and the crop from the picture's
+middle. What the papers leave open: which picture of the pair, here the left one, in whose camera's frame the labels
+are; and how much of FreiHAND's picture is cut out, here the whole. Another choice is another reader
 (:mod:`hand_lib.datasets.real`).
 """
 
@@ -78,7 +79,6 @@ def _dexter_object(root: Path, split: str) -> Reader:
 
 
 _HO3D_TERMS = "https://www.tugraz.at/index.php?id=40231"
-_STB_PICTURES = stb.FRAMES * 2  # the stereo pair
 
 PUBLISHED: dict[str, Published] = {
     published.name: published
@@ -96,8 +96,8 @@ PUBLISHED: dict[str, Published] = {
             title="Stereo Hand Pose Tracking Benchmark",
             folder="the folder with images and labels",
             terms="https://sites.google.com/site/zhjw1988/",
-            hands={split: len(sequences) * _STB_PICTURES for split, sequences in stb.SPLITS.items()},
-            read=lambda root, split: STB(root=root, split=split),
+            hands={split: len(sequences) * stb.FRAMES for split, sequences in stb.SPLITS.items()},
+            read=lambda root, split: STB(root=root, split=split, views=("BB left",)),
         ),
         Published(
             name="freihand",
