@@ -85,8 +85,8 @@ def test_a_line_says_what_the_decoder_reads_how_wide_it_is_and_what_it_costs():
     assert shown["afr"] == (f"{built['afr'].decoder.transform.first.in_features}", str(units))
     narrow = built["maps"].decoder.transforms.first.weight.shape[1]
     assert shown["maps"] == (together("21 × 512"), together(f"21 × {narrow}"))
-    assert shown["multihead"][1] == together("8 × 128, 128")
-    assert shown["refine-hdr-3"][1] == together("8 × 128, 128, 3 times")
+    assert shown["multihead"][1] == f"{together('8 × 128')}, 128"
+    assert shown["refine-hdr-3"][1] == f"{together('8 × 128')}, 128, {together('3 times')}"
     five = built["maps-groups-5"].decoder.transforms.first.weight.shape[1]
     assert shown["maps-groups-5"] == (together("21 × 512"), together(f"5 × {five}"))
     assert shown["groups-k3"] == (together("3 × 21 × 2 × 16 × 16"), "soft-argmax")

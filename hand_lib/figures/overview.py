@@ -103,9 +103,9 @@ def measures(row: str, size: NetworkSize) -> tuple[str, str, str, str]:
             G = network.representation(network.backbone(image))
     n = count(network, size.image_size)
     stages = 1 + len(getattr(network, "refinements", ()))
-    width = decoder_width(network.decoder) + (f", {stages} times" if stages > 1 else "")
+    widths = (*decoder_width(network.decoder).split(", "), *([f"{stages} times"] if stages > 1 else []))
     shape = together(" × ".join(f"{side:,}" for side in G.shape[1:]))
-    return shape, together(width), f"{n.params / 1e6:.2f}", f"{n.macs / 1e6:.1f}"
+    return shape, ", ".join(map(together, widths)), f"{n.params / 1e6:.2f}", f"{n.macs / 1e6:.1f}"
 
 
 def decoder_width(decoder: nn.Module) -> str:

@@ -1,6 +1,6 @@
 """The papers' comparisons on public data sets: what they print, and our runs beside them as soon as there are any.
 
-Nobody can run these without the data sets, which their authors give away. So a cell of ours says "needs the dataset"
+Nobody can run these without the data sets, which their authors give away. So a cell of ours says "needs the data"
 until a record fills it, and its line has the command that makes the record.
 """
 
@@ -31,7 +31,7 @@ from hand_lib.figures.tables import Table, mean_and_spread, plain, together
 from hand_lib.models.catalogue import rows_and_variants
 
 PROFILE = "paper"  # whose records stand in the papers' tables
-NEEDS = "needs the dataset"
+NEEDS = "needs the data"
 NO_ROW = "no row of this book"
 TABLES = (JAR_TABLE_3, JAR_FIGURE_2, GROUPS_TABLE_1, GROUPS_FIGURE_3)
 

@@ -78,7 +78,7 @@ def about(network: Shipped) -> dict[str, Any]:
     record = network.record
     return {
         **{name: record[name] for name in ("row", "profile", "seed", "checkpoint_sha256")},
-        "epe": round(record["rounded_epe_mean"], 2),
+        "epe": round(record["rounded_epe_mean"], 1),
     }
 
 

@@ -53,7 +53,7 @@ Live.widgets.groups = ({ stage, say, section }) => {
     table.fill(all.map(({ name, index, limit, epe }) => [name, Live.change(index, 2), Live.change(limit, 2), epe.length ? Live.number(Live.mean(epe), 2) : ""]));
     const best = all.reduce((one, other) => (other.index > one.index ? other : one));
     const sizes = colours.map((_, k) => state.groups.filter((group) => group === k).length).join(", ");
-    say(`Your groups have ${sizes} joints. They are most like “${best.name}”: an index of ${Live.change(best.index, 2)}, ${best.index > best.limit ? "more" : "no more"} than 95 % of the dealings by lot give, ${Live.change(best.limit, 2)}.`);
+    say(`Your groups have ${sizes} joints. They are most like “${best.name}”: an index of ${Live.change(best.index, 2)}, ${best.index > best.limit ? "more" : "no more"} than the ${Live.change(best.limit, 2)} below which 95 % of the dealings by lot stay.`);
   });
   const set = (changes) => {
     state = { ...state, ...changes };

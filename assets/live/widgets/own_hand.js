@@ -22,7 +22,7 @@
 
     const whole = element("canvas", { width: 560, height: 420, role: "img", tabindex: 0, "aria-label": "Your picture with the square and the predicted hand. Arrow keys move the square, plus and minus resize it." });
     const crop = new Live.Picture("What the network sees, and the predicted hand."), space = new Live.Space("The predicted hand in space.");
-    space.reach = 3.2; // lengths of the scale bone
+    const REACH = 3.2; // lengths of the scale bone from the middle to the edge of what is seen in space
 
     const read = () => { // the source as it is now
       const [w, h] = [source.videoWidth || source.width, source.videoHeight || source.height], shrink = Math.min(1, LARGEST / Math.max(w, h));
@@ -66,6 +66,7 @@
       Live.drawHand(whole, uv.map(([u, v]) => [(u + 0.5) * scale, (v + 0.5) * scale]));
       crop.show(image, network.side);
       crop.hand(seen);
+      space.reach = Math.max(REACH, 1.05 * Math.max(...uv.map((_, i) => Math.hypot(...xyz.slice(3 * i, 3 * i + 3))))); // from the root
       space.show([{ xyz }]);
       stage.dataset.shown = +(stage.dataset.shown ?? 0) + 1;
     };
@@ -179,8 +180,8 @@
       soon();
     }, { "aria-pressed": is }));
     const rows = Object.keys(Live.files).filter((name) => Live.files[name].row);
-    const named = (row) => [row, `${row}, ${Live.number(Live.files[row].epe)} mm on rendered hands (${Live.megabytes([row])})`];
-    const choose = Live.choice("network", rows.map(named), Object.keys(networks)[0], async (row) => {
+    const named = (row) => [row, `${row}, ${Live.number(Live.files[row].epe)} mm (${Live.megabytes([row])})`];
+    const choose = Live.choice("network, error on rendered hands", rows.map(named), Object.keys(networks)[0], async (row) => {
       say(`Loading ${row} …`);
       try {
         network = networks[row] ??= (await Live.load([row])).networks[row];
