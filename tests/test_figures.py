@@ -302,6 +302,14 @@ def test_a_table_shows_itself_in_html_and_markdown():
     assert str(made).splitlines() == ["| a\\|b | c |", "|---|---:|", "| <x> | 0.123 |", "", "n & m"]
 
 
+def test_negative_numbers_have_a_minus_and_names_keep_their_hyphens():
+    cells = ("-0.29 mm", "+3.1 [-1.20, -0.25] (-2)", "refine-hdr-3, 20-50, 3e-05, 2026-01-31", "-")
+    page = figures.table(("a", "b", "c", "d"), [cells])._repr_html_()
+    for shown in ("−0.29 mm", "+3.1 [−1.20, −0.25] (−2)", cells[2], ">-<"):
+        assert shown in page
+    assert "-0.29 mm" in str(figures.table(("a",), [cells[:1]])), "text that is read by programs stays as it is"
+
+
 def test_the_banner_says_plainly_that_smoke_is_no_result():
     assert figures.banner("smoke").title == "Not a result"
     assert "Not a result" in figures.banner("smoke")._repr_html_()

@@ -57,7 +57,7 @@ def test_seeds_are_averaged_with_their_spread() -> None:
     (line,) = lines_of(text)
     cells = dict(zip(HEADER, line, strict=True))
     assert cells["EPE, mm"] == together(f"32.00 ± {statistics.stdev(ours):.2f}")
-    assert cells["seeds"] == say_seeds((0, 1))
+    assert cells["seed numbers"] == say_seeds((0, 1))
     assert cells[PAPER_EPE] == "14.90"  # Table 1 of JAR, ID-1
     assert "Trained on a processor, 1 thread. The constant prediction has 51.25 mm, after" in text
     assert "ResNet-18 with 16 channels in its first block, for pictures of 64 px" in text
@@ -168,7 +168,7 @@ def test_it_reads_records_from_the_folder(tmp_path: Path) -> None:
         cache.write_json(tmp_path / "results" / "quick" / f"afr-s{seed}.json", made_record("afr", seed, 20.0 + seed))
     write(tmp_path / "page" / "table.md", folder=tmp_path / "results")
     (line,) = lines_of((tmp_path / "page" / "table.md").read_text())
-    assert line[HEADER.index("seeds")] == say_seeds(get_profile("quick").seeds)
+    assert line[HEADER.index("seed numbers")] == say_seeds(get_profile("quick").seeds)
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ GROUPS = (
     "Joint groups, on a ResNet (`groups-…`), on the paper's hourglass (`hourglass-…`), and inside Joint-Aware "
     "Regression (`maps-groups-…`):"
 )
-HEADER = ("row", "EPE, mm", "Procrustes, mm", "AUC 20–50", "seeds", PAPER_EPE)
+HEADER = ("row", "EPE, mm", "Procrustes, mm", "AUC 20–50", "seed numbers", PAPER_EPE)
 VARIANT_HEADER = ("variant", *HEADER[1:5])
 MEASURES = (("epe_mean", 2), ("pa_epe_mean", 2), ("auc_20_50", 3))  # with digits after the point
 ELSEWHERE = {"held_out_gestures": "other gestures", "other_look": "another look"}  # of AllElsewhere's fields

@@ -52,7 +52,7 @@ class Table:
             sides = ("left" if i == 0 else self.align for i in range(len(self.header)))
             tags = (tag if cell else "td" for cell in cells)  # a corner with nothing in it is no heading
             return "".join(
-                f'<{tag} style="text-align:{side};padding:0.2em 0.7em">{html.escape(cell)}</{tag}>'
+                f'<{tag} style="text-align:{side};padding:0.2em 0.7em">{html.escape(with_minus(cell))}</{tag}>'
                 for cell, side, tag in zip(cells, sides, tags, strict=True)
             ).join(("<tr>", "</tr>"))
 
@@ -77,6 +77,11 @@ class Table:
         return f"{text}\n\n{self.note}" if self.note else text
 
     __repr__ = __str__
+
+
+def with_minus(text: str) -> str:
+    """The text with a minus sign, not a hyphen, before each negative number; names such as refine-hdr-3 stay."""
+    return re.sub(r"(^|[\s(\[])-(?=\d)", "\\1−", text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, note: str = "") -> Table:
