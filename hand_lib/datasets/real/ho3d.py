@@ -33,7 +33,8 @@ from hand_lib.errors import HandLibError, choose
 from hand_lib.skeleton import HO3D_ORDER, NUM_JOINTS, WRIST, to_canonical
 
 FOLDERS = {"training": "train", "evaluation": "evaluation"}
-FRAMES = {2: {"training": 66_034, "evaluation": 11_524}, 3: {"training": 78_297, "evaluation": 20_137}}
+# Of version 3's training the authors say two things: their programs 78,297, their README 103,462 less the evaluation.
+FRAMES = {2: {"training": 66_034, "evaluation": 11_524}, 3: {"training": None, "evaluation": 20_137}}
 SUFFIXES = {2: "png", 3: "jpg"}
 SIZE = (480, 640)
 _LINE = re.compile(r"(\w{1,40})/(\d{4})", re.ASCII)
