@@ -11,6 +11,7 @@ import torch
 
 from hand_lib.experiments import PROFILES, Comparison, SeedSpread, pool
 from hand_lib.figures import ladder
+from hand_lib.figures.paper_tables import TABLE_1
 from hand_lib.figures.tables import together
 from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.skeleton import TIPS
@@ -54,6 +55,13 @@ def test_every_row_has_a_short_title_of_its_own():
     titles = [ladder.title(name) for name in names]
     assert len(set(titles)) == len(names) and set(ladder.TITLES) == {"constant", *names}
     assert ladder.title("multihead-3x21") == "multihead-3x21"
+
+
+def test_a_legend_names_every_row_by_its_number_in_a_few_letters():
+    labels = [ladder.label(row) for row in TABLE_1]
+    assert labels[0] == "ID-1 FR" and labels[8] == "ID-9 + depth maps"
+    assert [ladder.label("heatmap25d"), ladder.label("constant")] == ["2.5D detection", "constant prediction"]
+    assert len(set(labels)) == len(labels) and max(map(len, labels)) <= 20  # what a margin of 1.35 inches holds
 
 
 def test_rows_stand_in_the_order_given_under_the_constant_beside_the_paper():

@@ -81,6 +81,13 @@ TITLES: Mapping[str, str] = {
     "maps-groups-5-manual": "maps, a group per finger",
     "maps-groups-5-random": "maps, 5 random groups",
 }
+# Refined rows by what each adds to the one before it: their titles are too long for the margin of a chart.
+ADDED: Mapping[str, str] = {
+    "refine-h": "+ heatmaps",
+    "refine-hd": "+ depth maps",
+    "refine-hdr": "+ refine maps",
+    "refine-hdr-3": "+ third stage",
+}
 COLUMNS = (
     Column("metrics.epe_mean", "EPE mean, mm", 2),
     Column("metrics.epe_median", "median, mm", 2),
@@ -95,6 +102,13 @@ def title(row: str) -> str:
     """What a row is called in the chapters: "AFR" for ``afr``."""
     known = rows_and_variants()
     return TITLES.get(row, known[row].title if row in known else row)
+
+
+def label(row: str) -> str:
+    """A row's number in the first paper and what it is, short enough for a legend: "ID-2 AFR", "ID-9 + depth maps"."""
+    number = ROWS[row].table_id if row in ROWS else ""
+    words = ADDED.get(row, title(row))
+    return f"{number} {words}" if number.startswith("ID-") else words
 
 
 def rows_table(runs: Mapping[str, Sequence[Run]], *, note: str = "") -> Table:
