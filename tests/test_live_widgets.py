@@ -371,7 +371,8 @@ def of_lie() -> list[float]:
     drawn = [maps.roll(-1, 0) for maps in network.refinements[0].draw(first, M)]
     other, _ = network.refinements[0].look(F0, drawn)
     by = (live_widgets.pixels(answer, SIZE) - live_widgets.pixels(honest, SIZE))[..., 0].mean().item()
-    return [by, *(bank().error(Y) for Y in (honest, answer, other, first))]
+    errors = [bank().error(Y) for Y in (honest, answer, other, first)]
+    return [by, *errors, errors[0] - errors[-1]]
 
 
 @torch.inference_mode()
@@ -389,7 +390,8 @@ def of_rivals() -> list[float]:
         ("joints", r": ([\d.]+) px", of_joints),
         (
             "lie",
-            r"along by (−?[\d.]+) px.*from ([\d.]+) to ([\d.]+) mm, and to ([\d.]+) mm.*alone is ([\d.]+) mm",
+            r"along by (−?[\d.]+) px.*from ([\d.]+) to ([\d.]+) mm, and to ([\d.]+) mm.*alone is ([\d.]+) mm"
+            r".*second look changes the error by ([+−][\d.]+) mm",
             of_lie,
         ),
         ("rivals", r"from ([\d.]+) to ([\d.]+) mm", of_rivals),

@@ -69,7 +69,9 @@ Live.widgets.lie = ({ stage, say, networks, hands }) => {
       return [Live.middle(moved)[0] - Live.middle(before)[0], Live.read(before.out.stages[0].Y, look(hand), size).error, before.error, moved.error, swapped.error];
     });
     const [by, one, two, lie, other] = found[0].map((_, i) => Live.mean(found.map((values) => values[i]))), share = by / STEP;
-    const said = `Over ${hands.length} hands, told a hand ${STEP} px too far right, stage 2 goes along by ${Live.number(by)} px on average. Its error goes from ${Live.number(two)} to ${Live.number(lie)} mm, and to ${Live.number(other)} mm with another hand’s maps; stage 1 alone is ${Live.number(one)} mm off.`;
+    const more = two - one, verdict = Math.abs(more) < 0.05 ? "no difference" : more < 0 ? "it corrects stage 1" : "it makes stage 1’s answer worse";
+    const worth = `Told the truth, the second look changes the error by ${Live.change(more)} mm on these hands: ${verdict}.`;
+    const said = `Over ${hands.length} hands, told a hand ${STEP} px too far right, stage 2 goes along by ${Live.number(by)} px on average. Its error goes from ${Live.number(two)} to ${Live.number(lie)} mm, and to ${Live.number(other)} mm with another hand’s maps; stage 1 alone is ${Live.number(one)} mm off. ${worth}`;
     return { right: share < 0.1 ? 0 : share < 0.5 ? 1 : 2, said };
   };
   stage.append(
