@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from hand_lib.book import INSTALL_CELL, add_arguments, command, execution
 from hand_lib.book.address import write_address
@@ -23,7 +23,7 @@ from hand_lib.book.chapters import Chapter, find_chapters, install_cell, put_add
 from hand_lib.book.execution import execute, is_current
 from hand_lib.book.plotly_renderer import MIME_TYPE, PlotlyRenderer, describe, figure_html
 from hand_lib.book.settings import Repository, Settings, read_settings
-from hand_lib.book.site import Folders, build, check, stage
+from hand_lib.book.site import Folders, build, check, put_minus_signs, stage
 from hand_lib.book.sphinx_extension import drop_repeated_scripts
 from hand_lib.book.vendor import vendor_assets
 from hand_lib.errors import HandLibError
@@ -372,6 +372,17 @@ def test_figure_comes_back_from_the_page_as_it_went_in(anything: object) -> None
     assert json.loads(script.string) == figure
     assert script["data-plotly-for"] == page.select_one(".plotly-figure")["id"]
     assert page.select_one("body > p").text == "after"
+
+
+@pytest.mark.parametrize("lines", [False, True], ids=["text", "lines"])
+def test_sentences_have_minus_signs_and_printed_numbers_stay(lines: bool) -> None:
+    sentence = "By -0.3 mm (-1 to +2).\n`refine-hdr-3` is ID-11."
+    shown = new_output("display_data", {"text/markdown": sentence.splitlines(keepends=True) if lines else sentence})
+    printed = new_output("stream", text="-0.3")
+    notebook = new_notebook(cells=[new_markdown_cell("-1"), new_code_cell("-1", outputs=[shown, printed])])
+    put_minus_signs(notebook)
+    assert shown.data["text/markdown"] == "By −0.3 mm (−1 to +2).\n`refine-hdr-3` is ID-11."
+    assert [cell.source for cell in notebook.cells] == ["-1", "-1"] and printed.text == "-0.3"
 
 
 @pytest.mark.parametrize(

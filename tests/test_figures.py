@@ -192,6 +192,13 @@ def test_a_frame_takes_back_what_another_changed():
     assert all("name" not in frame["data"][0] for frame in content["frames"])
 
 
+def test_a_sliders_words_have_minus_signs():
+    frames = [[go.Bar(x=["a"], y=[height])] for height in (1, 2)]
+    figure = figures.slider_figure(frames, ["-20", "refine-hdr-3"], titles=["by -0.4 px", "by +1 px"], alt="bars")
+    assert [step.label for step in figure.layout.sliders[0].steps] == ["−20", "refine-hdr-3"]
+    assert figure.layout.title.text == "by −0.4 px"
+
+
 def test_a_frame_that_leaves_a_property_open_is_refused():
     frames = [[go.Bar(x=["a"], y=[1.0], marker={"color": "#111111"})], [go.Bar(x=["b"], y=[2.0])]]
     with pytest.raises(ValueError, match="marker"):

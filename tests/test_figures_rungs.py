@@ -68,7 +68,7 @@ def test_a_step_is_the_mean_difference_over_common_seeds():
     assert begin.label == "ID-1: all maps at once"
     assert step.comparison.per_seed == pytest.approx((-2.0, -1.0)) and step.comparison.seeds == (0, 1)
     assert step.label == "ID-2 − ID-1: the maps' average"
-    assert step.finding == f"-1.50, {step.comparison.verdict}"
+    assert step.finding == f"−1.50, {step.comparison.verdict}"
     assert all(rung.comparison is None and rung.finding == "–" for rung in others)
 
 

@@ -9,6 +9,7 @@ import shutil
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,6 +26,7 @@ from hand_lib.errors import HandLibError
 from hand_lib.experiments import records
 from hand_lib.experiments.recording import REAL
 from hand_lib.figures import public_results, results_page
+from hand_lib.figures.tables import with_minus
 from hand_lib.live.site import write_site
 
 
@@ -98,8 +100,18 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
             content = read_notebook(executed)
             put_address(content, settings.address)
             content["metadata"].pop("widgets", None)  # the state of live controls, which no page shows
+            put_minus_signs(content)
             write_notebook(folders.stage / "notebooks" / chapter.path.name, content)
     return missing
+
+
+def put_minus_signs(notebook: dict[str, Any]) -> None:
+    """Give the sentences that cells have made minus signs, as tables have them; what is printed stays as it is."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if text := data.get("text/markdown"):
+                data["text/markdown"] = with_minus("".join(text))
 
 
 def _copy(source: str, target: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from hand_lib.experiments import Comparison, Run, SeedSpread, compare, compare_recorded, recorded_spread, seed_spread
 from hand_lib.figures.ladder import interval, own_records, printed_between, title, verdict
-from hand_lib.figures.tables import Table, table
+from hand_lib.figures.tables import Table, table, with_minus
 from hand_lib.models.catalogue import rows_and_variants
 from hand_lib.models.rows import ROWS
 from hand_lib.models.variants import VARIANTS
@@ -82,7 +82,9 @@ class Rung:
         """ "−1.02, better" (mm, of the first), or a dash; nothing where a branch begins."""
         if self.pair[1] is None:
             return ""
-        return "–" if self.comparison is None else f"{self.comparison.difference:+.2f}, {self.comparison.verdict}"
+        if self.comparison is None:
+            return "–"
+        return with_minus(f"{self.comparison.difference:+.2f}, {self.comparison.verdict}")
 
 
 def climb(

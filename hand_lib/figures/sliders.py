@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hand_lib.figures.hands import SEEN_FROM, cube_around, finger_chain, hand_traces, set_scene
 from hand_lib.figures.style import TEMPLATE, describe, to_array
+from hand_lib.figures.tables import with_minus
 from hand_lib.skeleton import FINGER_COLORS, FINGERS, JOINTS
 
 
@@ -49,6 +50,7 @@ def slider_figure(
         raise ValueError(f"{len(frames)} frames need as many labels and titles: {len(labels)} labels given")
     if len({len(traces) for traces in frames}) != 1:
         raise ValueError("every frame needs the same number of traces")
+    labels, titles = map(with_minus, labels), titles and list(map(with_minus, titles))
     names = [str(i) for i in range(len(frames))]
     moving = zip(*(_moving_parts(positions) for positions in zip(*frames, strict=True)), strict=True)
     figure = go.Figure(
