@@ -211,7 +211,7 @@ def group_film(
 
 
 def group_strips(
-    runs: Mapping[str, Tensor], steps: Sequence[float], *, xlabel: str = "training step", width: float = 6.4
+    runs: Mapping[str, Tensor], steps: Sequence[float], *, xlabel: str = "training step", width: float = 4.8
 ) -> Figure:
     """All of a training at a glance: a line per joint, the likeliest group's colour, pale where θ is not sure.
 

@@ -153,7 +153,7 @@ def joint_matrix(
     label: str,
     low: float | None = None,
     high: float | None = None,
-    width: float = 6.0,
+    width: float = 4.6,
 ) -> Figure:
     """A number for each pair of joints, as a picture of 21 × 21 cells with the joints' names.
 
