@@ -17,6 +17,7 @@ from hand_lib import figures
 from hand_lib.figures import widgets
 from hand_lib.figures.hands import draw_ghost_2d
 from hand_lib.figures.style import PAPER, to_array
+from hand_lib.figures.tables import with_minus
 from hand_lib.skeleton import FINGER_COLORS, FINGERS, JOINT_COLORS, JOINTS, NUM_JOINTS, TIPS
 
 
@@ -315,6 +316,11 @@ def test_negative_numbers_have_a_minus_and_names_keep_their_hyphens():
     for shown in ("−0.29 mm", "+3.1 [−1.20, −0.25] (−2)", cells[2], ">-<"):
         assert shown in page
     assert "-0.29 mm" in str(figures.table(("a",), [cells[:1]])), "text that is read by programs stays as it is"
+
+
+def test_zero_has_no_sign():
+    cells = ["-0.00", "-0", "(-0.0 px)", "-0.01", "-0.001", "-10"]
+    assert list(map(with_minus, cells)) == ["0.00", "0", "(0.0 px)", "−0.01", "−0.001", "−10"]
 
 
 def test_the_banner_says_plainly_that_smoke_is_no_result():

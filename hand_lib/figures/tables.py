@@ -80,7 +80,11 @@ class Table:
 
 
 def with_minus(text: str) -> str:
-    """The text with a minus sign, not a hyphen, before each negative number; names such as refine-hdr-3 stay."""
+    """The text with a minus sign, not a hyphen, before each negative number; names such as refine-hdr-3 stay.
+
+    What rounding has left of a negative number, such as -0.00, is zero and has no sign.
+    """
+    text = re.sub(r"(^|[\s(\[])-(?=0(\.0+)?(?!\.?\d))", "\\1", text)
     return re.sub(r"(^|[\s(\[])-(?=\d)", "\\1−", text)
 
 
