@@ -322,6 +322,7 @@ def test_no_command_line_ends_in_a_traceback(arguments, environment):
     (folder / "folder.png").mkdir(exist_ok=True)
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv(cache.RESULTS_VARIABLE, str(folder / "results"))  # no other test's
         for name, value in environment.items():
             patch.setenv(name, value)
         patch.chdir(folder)
