@@ -10,23 +10,19 @@ are first shown to give the same answers.
 from __future__ import annotations
 
 import argparse
-import http.server
 import shutil
 import sys
 import sysconfig
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from common import Benchmark, Times, Timing, as_json, show_spread
 
-from hand_lib.book.browser import chromium
+from hand_lib.book.browser import chromium, served
 from hand_lib.book.chapters import checkout
 from hand_lib.book.children import run
 from hand_lib.errors import HandLibError
@@ -103,23 +99,6 @@ def write(site: Path, rows: Sequence[str], theirs: Path) -> None:
         network = get_shipped(row)
         write_onnx(network.network(), network.size.image_size, site / f"{row}.onnx")
     (site / "page.html").write_text(PAGE, encoding="utf-8")
-
-
-@contextmanager
-def served(site: Path) -> Iterator[str]:
-    """The folder on this machine, by HTTP."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def measure(settings: Settings, device: torch.device, timing: Timing) -> list[dict[str, Any]]:

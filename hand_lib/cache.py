@@ -268,6 +268,15 @@ def open_regular(path: Path | str) -> Iterator[BinaryIO]:
         raise HandLibError(f"cannot read {path}: it is no regular file")
 
 
+def read_at_most(path: Path | str, most: int) -> bytes:
+    """A regular file's content. Raises HandLibError where it cannot be read or has more than ``most`` bytes."""
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise HandLibError(f"cannot read {path}: it is too large, more than {most // 2**20} MiB")
+    return content
+
+
 def write_tensors(path: Path | str, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write named tensors atomically as safetensors, with a checksum of all that the file says, metadata included."""
     from safetensors.torch import save

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import live
@@ -17,7 +14,7 @@ from conftest import ROOT
 from live import LOAD, opened
 from test_live_parity import asked, compare, hands  # noqa: F401 (a fixture)
 
-from hand_lib.book.browser import chromium
+from hand_lib.book.browser import chromium, served
 from hand_lib.book.live_figures import scripts_for, widgets_of
 from hand_lib.camera import transform_points
 from hand_lib.figures import live as live_figures
@@ -100,15 +97,8 @@ def address(request, site: Path) -> Iterator[str]:
         yield site.as_uri() + "/"
         return
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+    with served(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,8 @@ What each verdict says is checked against PyTorch on the same rounded weights.
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
@@ -25,7 +23,7 @@ from IPython.display import HTML
 from live import LOAD, opened
 from torch import Tensor
 
-from hand_lib.book.browser import chromium
+from hand_lib.book.browser import chromium, served
 from hand_lib.book.chapters import read_notebook
 from hand_lib.camera import from_25d, is_mirrored, mirror_xyz, to_25d, transform_intrinsics, transform_points
 from hand_lib.figures import live as live_figures
@@ -236,16 +234,9 @@ def site(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def served(site: Path) -> Iterator[str]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+def address(site: Path) -> Iterator[str]:
+    with served(site) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -269,9 +260,9 @@ def begun(page: Any, guess: int = 0) -> str:
 @pytest.mark.parametrize(("way", "width", "scheme"), [("disk", 1280, "light"), ("server", 390, "dark")])
 @each_widget
 def test_it_is_moved_by_pointer_and_by_keys(
-    browser, site: Path, served: str, widget: str, way: str, width: int, scheme: str
+    browser, site: Path, address: str, widget: str, way: str, width: int, scheme: str
 ) -> None:
-    base = site.as_uri() + "/" if way == "disk" else served
+    base = site.as_uri() + "/" if way == "disk" else address
     with opened(browser, f"{base}notebooks/{widget}.html", width=width, scheme=scheme) as page:
         assert page.locator("canvas").count() == 0 and page.locator("img").is_visible()
         begun(page)

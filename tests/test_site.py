@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
@@ -18,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from conftest import ROOT
 
-from hand_lib.book.browser import chromium
+from hand_lib.book.browser import chromium, served
 from hand_lib.book.pdf import print_site
 from hand_lib.errors import HandLibError
 
@@ -42,16 +39,8 @@ NUMBERED = [page for page in CHAPTERS if not page.startswith("notebooks/page_")]
 def address(built_site: Path) -> Iterator[str]:
     """The site, served from this machine."""
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(built_site)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+    with served(built_site) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,15 @@
-"""Chromium, which prints the book and looks at its pages in the tests: which one, and how it is started."""
+"""Chromium, which prints the book and looks at its pages in the tests: which one, how it is started, and a server."""
 
 from __future__ import annotations
 
+import http.server
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +59,20 @@ def chromium(*flags: str) -> Iterator:
             yield browser
         finally:
             browser.close()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """A folder of pages by HTTP, on this machine alone; the address, with a slash at its end."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -6,16 +6,13 @@ until a record fills it, and its line has the command that makes the record.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.figure import Figure
 
-from hand_lib.cache import atomic_write
 from hand_lib.experiments import BACKBONES, is_current, records
 from hand_lib.figures.printed import (
     GROUPS_FIGURE_3,
@@ -26,6 +23,7 @@ from hand_lib.figures.printed import (
     Printed,
     PrintedTable,
 )
+from hand_lib.figures.results_page import write_page
 from hand_lib.figures.style import INK, SERIES_COLORS, SERIES_DASHES, panels
 from hand_lib.figures.tables import Table, mean_and_spread, plain, together
 from hand_lib.models.catalogue import rows_and_variants
@@ -49,19 +47,7 @@ def write(path: Path, folder: Path | None = None) -> None:
     from hand_lib.experiments import real_results
 
     found = records(folder=folder or real_results())
-    text = markdown(found)
-    for name, figure in pictures(found).items():
-        with atomic_write(path.with_name(name)) as file:
-            file.write(_svg(figure))
-    with atomic_write(path) as file:
-        file.write(text.encode())
-
-
-def _svg(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "joint by joint"}):
-        figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()
+    write_page(path, markdown(found), pictures(found))
 
 
 def markdown(found: Iterable[Mapping[str, Any]]) -> str:

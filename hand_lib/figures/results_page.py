@@ -52,8 +52,12 @@ def write(path: Path, folder: Path | None = None) -> None:
         HandLibError: a record cannot be read, or a file cannot be written.
     """
     found = records(folder=folder)
-    text = markdown(found)
-    for name, figure in pictures(found).items():
+    write_page(path, markdown(found), pictures(found))
+
+
+def write_page(path: Path, text: str, pictures: Mapping[str, Figure]) -> None:
+    """Write a page and its pictures, by file name, beside it; the page last. Raises HandLibError where that fails."""
+    for name, figure in pictures.items():
         with atomic_write(path.with_name(name)) as file:
             file.write(_svg(figure))
     with atomic_write(path) as file:

@@ -6,8 +6,6 @@ lengths of the scale bone. In space the hand stands as if it were seen from far 
 
 from __future__ import annotations
 
-import io
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +14,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from hand_lib.cache import open_regular
 from hand_lib.camera import crop_transform, inverse, transform_points, warp_image
+from hand_lib.datasets.real.pictures import opened
 from hand_lib.errors import HandLibError
 from hand_lib.skeleton import SCALE_BONE
 
@@ -55,23 +53,13 @@ def read_photograph(path: Path) -> Tensor:
     Raises:
         HandLibError: no such file; too large or too small; cut short or no picture; numbers that are no brightness.
     """
-    with open_regular(path) as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
-            width, height = picture.size
-            if width * height > _MOST_PIXELS:
-                raise HandLibError(f"cannot read {path}: {width} × {height} pixels are more than {_MOST_PIXELS}")
-            if min(width, height) < _FEWEST:
-                raise HandLibError(f"cannot use {path}: {width} × {height} pixels are no picture of a hand")
-            pixels = np.array(_eight_bits(ImageOps.exif_transpose(picture)).convert("RGB"))
-    except HandLibError:
-        raise
-    except Exception as error:  # decoders of damaged files raise whatever comes to hand
-        reason = str(error).partition("\n")[0].partition(" <")[0][:80] or type(error).__name__
-        raise HandLibError(f"cannot read {path}: it is cut short or no picture ({reason})") from error
+    with opened(path, _FORMATS, _MOST_BYTES) as picture:
+        width, height = picture.size
+        if width * height > _MOST_PIXELS:
+            raise HandLibError(f"cannot read {path}: {width} × {height} pixels are more than {_MOST_PIXELS}")
+        if min(width, height) < _FEWEST:
+            raise HandLibError(f"cannot use {path}: {width} × {height} pixels are no picture of a hand")
+        pixels = np.array(_eight_bits(ImageOps.exif_transpose(picture)).convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 

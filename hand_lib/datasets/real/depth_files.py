@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 from torch import Tensor
 
-from hand_lib.cache import open_regular
-from hand_lib.datasets.real.fields import Entry
+from hand_lib.cache import read_at_most
+from hand_lib.datasets.real.fields import Entry, list_of
 from hand_lib.errors import HandLibError
 
 _MOST_BYTES = 64 * 2**20  # an entry has some two hundred
@@ -43,18 +43,9 @@ def read_root_depths(path: Path, count: int) -> Tensor:
         HandLibError: no such file; no such list; a hand that it lacks or has twice; depths that are not those of hands
             in metres.
     """
-    with open_regular(path) as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
+    content = read_at_most(path, _MOST_BYTES)
     entries = content.lstrip()[1:].lstrip().startswith(b"{")
-    kind = _RootOfHand if entries else _Number
-    try:
-        found = TypeAdapter(Annotated[list[kind], Field(min_length=1)]).validate_json(content, strict=True)
-    except ValidationError as error:
-        complaint = error.errors(include_url=False)[0]
-        place = "".join(f"[{part}]" for part in complaint["loc"])
-        raise HandLibError(f"cannot use {path}: {place or 'it'}: {complaint['msg'][:120]}") from error
+    found = list_of(_RootOfHand if entries else _Number, content, path)
     if entries:
         numbers = [said.image_id for said in found]
         if sorted(numbers) != list(range(count)):

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hand_lib.cache import open_regular
+from hand_lib.cache import read_at_most
 from hand_lib.camera import project
 from hand_lib.datasets.real.fields import Entry, array, entry
 from hand_lib.datasets.real.hands import Annotation, Hand, no_joints
@@ -122,10 +122,7 @@ def read_tips(path: Path) -> np.ndarray:
     Raises:
         HandLibError: no such file, or a line of it has no five cells of three finite numbers.
     """
-    with open_regular(path) as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
+    content = read_at_most(path, _MOST_BYTES)
     lines = content.decode("latin-1").rstrip().split("\n")
     return np.stack([_line(line, path, f"line {number}") for number, line in enumerate(lines, 1)])
 

@@ -10,7 +10,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from torch import Tensor
 
-from hand_lib.cache import open_regular
+from hand_lib.cache import read_at_most
 from hand_lib.errors import HandLibError
 from hand_lib.strict import check
 
@@ -79,21 +79,26 @@ def read_numbers(path: Path, *shape: int) -> np.ndarray:
     Raises:
         HandLibError: no such file, no JSON, of another shape, or with a number that is not finite or out of reach.
     """
-    with open_regular(path) as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
     kind = Annotated[float, Field(ge=-_FARTHEST, le=_FARTHEST, allow_inf_nan=False)]
     for count in reversed(shape):
         kind = Annotated[list[kind], Field(min_length=count, max_length=count)]
+    return np.array(list_of(kind, read_at_most(path, _MOST_BYTES), path), dtype=np.float64)
+
+
+def list_of(kind: Any, content: bytes, path: Path) -> list:
+    """A JSON list of things of one type, at least one. Raises HandLibError, naming file and place.
+
+    Args:
+        kind: their type, as pydantic reads it; strictly: a number in quotes is none.
+        content: of the file.
+        path: the file.
+    """
     try:
-        # Strictly: a number in quotes is none.
-        found = TypeAdapter(Annotated[list[kind], Field(min_length=1)]).validate_json(content, strict=True)
+        return TypeAdapter(Annotated[list[kind], Field(min_length=1)]).validate_json(content, strict=True)
     except ValidationError as error:
         complaint = error.errors(include_url=False)[0]
         place = "".join(f"[{part}]" for part in complaint["loc"])
         raise HandLibError(f"cannot use {path}: {place or 'it'}: {complaint['msg'][:120]}") from error
-    return np.array(found, dtype=np.float64)
 
 
 def as_camera(K: np.ndarray, path: Path, where: str) -> Tensor:

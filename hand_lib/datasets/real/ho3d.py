@@ -24,7 +24,7 @@ import torch
 from pydantic import AfterValidator
 from torch import Tensor
 
-from hand_lib.cache import open_regular
+from hand_lib.cache import read_at_most
 from hand_lib.datasets.real.fields import Entry, Intrinsics, array, entry, read_numbers
 from hand_lib.datasets.real.hands import Annotation, Hand, no_joints
 from hand_lib.datasets.real.pickles import read_pickle
@@ -94,10 +94,7 @@ class HO3D:
     @cached_property
     def items(self) -> tuple[tuple[str, str], ...]:
         """Sequence and frame of each hand, in the order of the list: submissions keep it."""
-        with open_regular(self.list) as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise HandLibError(f"cannot read {self.list}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
+        content = read_at_most(self.list, _MOST_BYTES)
         found = []
         for number, line in enumerate(content.decode("latin-1").split("\n"), 1):
             if line.strip():

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hand_lib.cache import open_regular
+from hand_lib.cache import read_at_most
 from hand_lib.datasets.real.pickled_arrays import KNOWN, Named, PickledArray, Refused, fill, made_by
 from hand_lib.errors import HandLibError
 
@@ -41,10 +41,7 @@ def read_pickle(path: Path | str) -> object:
     Raises:
         HandLibError: the file is missing, too large or cut short, is no pickle, or holds or names anything else.
     """
-    with open_regular(path) as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
+    content = read_at_most(path, _MOST_BYTES)
     try:
         return _Machine(content).run()
     except Refused as refused:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from hand_lib.cache import open_regular
+from hand_lib.cache import read_at_most
 from hand_lib.errors import HandLibError
 
 _MOST_BYTES = 32 * 2**20  # a picture of 640 × 480 has less than one million
@@ -45,19 +47,31 @@ def read_mask(path: Path, size: tuple[int, int]) -> Tensor:
 
 
 def _pixels(path: Path, size: tuple[int, int], modes: tuple[str, ...]) -> np.ndarray:
-    with open_regular(path) as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
+    with opened(path, _FORMATS, _MOST_BYTES) as picture:
+        width, height = picture.size
+        if (height, width) != size:
+            raise HandLibError(f"cannot use {path}: it is {width} × {height} pixels, not {size[1]} × {size[0]}")
+        if picture.mode not in modes:
+            raise HandLibError(f"cannot use {path}: its pixels are {picture.mode}, not {' or '.join(modes)}")
+        return np.array(picture)
+
+
+@contextmanager
+def opened(path: Path, formats: tuple[str, ...], most_bytes: int) -> Iterator[Image.Image]:
+    """A picture of which no pixel is unpacked yet: a small file can declare, and hold, a very large one.
+
+    Args:
+        path: the file.
+        formats: Pillow's names of those that are read.
+        most_bytes: of the file.
+
+    Raises:
+        HandLibError: no such file, too large, cut short or no picture; also where that shows in the ``with`` block.
+    """
+    content = read_at_most(path, most_bytes)
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
-            # Before a pixel is unpacked: a small file can declare, and hold, a very large picture.
-            width, height = picture.size
-            if (height, width) != size:
-                raise HandLibError(f"cannot use {path}: it is {width} × {height} pixels, not {size[1]} × {size[0]}")
-            if picture.mode not in modes:
-                raise HandLibError(f"cannot use {path}: its pixels are {picture.mode}, not {' or '.join(modes)}")
-            return np.array(picture)
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content), formats=formats) as picture:
+            yield picture
     except HandLibError:
         raise
     except Exception as error:  # decoders of damaged files raise whatever comes to hand

@@ -21,7 +21,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from hand_lib.cache import exists, open_regular
+from hand_lib.cache import exists, read_at_most
 from hand_lib.datasets.real.fields import Entry, array, entry
 from hand_lib.datasets.real.hands import Annotation, Hand
 from hand_lib.datasets.real.matlab_arrays import variables
@@ -178,10 +178,7 @@ def read_labels(path: Path) -> np.ndarray:
     Raises:
         HandLibError: no such file, no MATLAB file, without ``handPara`` or with one that is no 3 × 21 × N of numbers.
     """
-    with open_regular(path) as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise HandLibError(f"cannot read {path}: it is too large, more than {_MOST_BYTES // 2**20} MiB")
+    content = read_at_most(path, _MOST_BYTES)
     try:
         found = variables(content, _MOST_BYTES).get(_VARIABLE)
     except ValueError as error:
