@@ -113,14 +113,14 @@ def opened(
     """A page in a window of its own. Whatever it asks of another place, or complains of, fails the test.
 
     Args:
-        browser: from :func:`hand_lib.book.browser.chromium`.
+        browser: from :func:`hand_lib.book.browser.chromium`, or Firefox.
         address: of the page.
         width: of the window.
         scheme: "light" or "dark".
         allowed: parts of complaints that belong to the test.
-        options: of the browser's context.
+        options: of the browser's context; ``AS_THE_SYSTEM`` with Firefox.
     """
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
+    context = browser.new_context(**{"viewport": {"width": width, "height": 900}, "color_scheme": scheme, **options})
     base, complaints = address.partition("notebooks/")[0], []
 
     def guard(route) -> None:

@@ -1,4 +1,4 @@
-"""The built site in Firefox: a few pages, the predictions' form, a slider and the theme. The rest is Chromium's.
+"""Firefox: a few pages of the built site, the form, a slider, the theme, and all live figures. The rest is Chromium's.
 
 Playwright drives the system's Firefox over WebDriver BiDi. Not every Playwright speaks only what every Firefox knows:
 where the two do not understand one another, or where there is no Firefox, these tests are skipped and say why.
@@ -12,8 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import live
 import pytest
 from playwright.sync_api import Browser, Error, Page, sync_playwright
+from test_live_own_hand import photograph_answered, write_own_hand, write_photograph
+from test_live_widgets import READERS, moved, write_widgets
+
+from hand_lib.book.browser import served
 
 pytestmark = pytest.mark.slow
 
@@ -106,3 +111,40 @@ def test_the_theme_can_be_switched(firefox: Browser, built_site: Path) -> None:
             light, dark = (page.locator(f"img.only-{scheme}").evaluate_all(shown) for scheme in ("light", "dark"))
             seen[theme] = (light > 0, dark > 0)
         assert seen == {"light": (True, False), "dark": (False, True)}
+
+
+# ---------------------------------------------------------------------------------------------- networks in the page
+
+
+@pytest.fixture(scope="module")
+def widgets(tmp_path_factory) -> Path:
+    return write_widgets(tmp_path_factory.mktemp("widgets"))
+
+
+@pytest.fixture(scope="module")
+def address(widgets: Path) -> Iterator[str]:
+    with served(widgets) as address:
+        yield address
+
+
+@pytest.mark.parametrize("way", ["disk", "server"])
+@pytest.mark.parametrize("widget", READERS)
+def test_a_live_figure_is_moved(firefox: Browser, widgets: Path, address: str, widget: str, way: str) -> None:
+    base = widgets.as_uri() + "/" if way == "disk" else address
+    with live.opened(firefox, f"{base}notebooks/{widget}.html", **AS_THE_SYSTEM) as page:
+        moved(page, widget)
+
+
+def handed_over(page: Page) -> str:
+    """What the page gives its browser to save: of a blob's download Firefox tells WebDriver nothing."""
+    page.evaluate("""() => {
+      const make = URL.createObjectURL;
+      URL.createObjectURL = (blob) => { window.handed = blob; return make(blob); };
+    }""")
+    page.get_by_text("Save the joints").click()
+    return page.evaluate("() => window.handed.text()")
+
+
+def test_a_photograph_is_answered_as_in_python(firefox: Browser, tmp_path: Path) -> None:
+    photograph, site = write_photograph(tmp_path / "hand.png"), write_own_hand(tmp_path / "site")
+    photograph_answered(firefox, site, photograph, saved=handed_over, **AS_THE_SYSTEM)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import live
 import numpy as np
@@ -38,11 +39,14 @@ LEFT = 5  # a left hand of the evaluation set
 
 @pytest.fixture(scope="module")
 def photograph(tmp_path_factory) -> Path:
+    return write_photograph(tmp_path_factory.mktemp("photograph") / "hand.png")
+
+
+def write_photograph(path: Path) -> Path:
     """A picture of a hand that is not square and has nothing but the hand that a file of pixels tells."""
     scene = PROFILES["quick"].scene
     samples = render(seed=0, split="evaluation", indices=[LEFT], size=320, scene=scene)
     assert not samples.right[0]
-    path = tmp_path_factory.mktemp("photograph") / "hand.png"
     Image.fromarray(samples.images[0, :, :280].permute(1, 2, 0).numpy()).save(path)
     return path
 
@@ -237,7 +241,11 @@ def test_the_page_has_its_place_and_the_networks_errors(tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("site")
+    return write_own_hand(tmp_path_factory.mktemp("site"))
+
+
+def write_own_hand(root: Path) -> Path:
+    """The scripts and files as a site has them, and the page."""
     write_site(ROOT / "assets" / "live", root / "_static" / "live")
     own_hand.write(root, ROOT / "results")
     place = (root / "own_hand_place.md").read_text(encoding="utf-8")
@@ -269,9 +277,29 @@ FILMED = "() => Number(document.querySelector('.live-stage').dataset.shown ?? 0)
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_photograph_is_answered_as_in_python_and_nothing_is_sent(
-    browser, site: Path, photograph: Path, tmp_path: Path, width: int
+    browser, site: Path, photograph: Path, width: int
 ) -> None:
-    with opened(browser, f"{site.as_uri()}/notebooks/own.html", width=width, accept_downloads=True) as page:
+    photograph_answered(browser, site, photograph, width=width)
+
+
+def downloaded(page: Any) -> str:
+    """What the page's button saves."""
+    with page.expect_download() as download:
+        page.get_by_text("Save the joints").click()
+    return download.value.path().read_text()
+
+
+def photograph_answered(
+    browser,
+    site: Path,
+    photograph: Path,
+    *,
+    saved: Callable[[Any], str] = downloaded,
+    width: int = 1280,
+    **options: Any,
+) -> None:
+    """Show a photograph, move the box by key and pointer, and hold what is saved against Python's answer."""
+    with opened(browser, f"{site.as_uri()}/notebooks/own.html", width=width, accept_downloads=True, **options) as page:
         assert page.locator("video, input[type=file]").count() == 0, "nothing is asked for before the click"
         page.locator(LOAD).click()
         page.locator("input[accept='image/*']").wait_for()
@@ -291,9 +319,7 @@ def test_a_photograph_is_answered_as_in_python_and_nothing_is_sent(
         page.mouse.move(box["x"] + box["width"] / 2 - 12, box["y"] + box["height"] / 2 + 9, steps=4)
         page.mouse.up()
         page.wait_for_timeout(300)
-        with page.expect_download() as download:
-            page.get_by_text("Save the joints").click()
-        download.value.save_as(tmp_path / "hand.json")
+        content = json.loads(saved(page))
         assert [url for url in asked if not url.startswith("blob:")] == [], "the page asked for something"
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         small = "(all) => all.filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 43.5).length"
@@ -301,7 +327,6 @@ def test_a_photograph_is_answered_as_in_python_and_nothing_is_sent(
         before = page.locator("canvas").nth(2).evaluate("(c) => c.toDataURL()")
         page.locator("canvas").nth(2).press("ArrowRight")
         assert page.locator("canvas").nth(2).evaluate("(c) => c.toDataURL()") != before, "it turns in space"
-    content = json.loads((tmp_path / "hand.json").read_text())
     network, picture = get_shipped("multihead"), read_photograph(photograph)
     left, middle = torch.tensor(content["box"]), middle_box(picture)
     assert (left[2] - left[0]) < 0.95 * (middle[2] - middle[0]), "smaller by the key"
