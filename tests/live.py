@@ -133,7 +133,7 @@ def opened(
     context.route("**/*", guard)
     page = context.new_page()
     page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: complaints.append(f"script error: {error}"))
+    page.on("pageerror", lambda error: complaints.append(f"script error: {error.name}: {error.message}"))
     try:
         page.goto(address)
         yield page

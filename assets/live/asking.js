@@ -20,6 +20,11 @@
     const out = network.forward(view.image, changes);
     return { ...Live.read(out.Y, view, network.side), out };
   };
+  // Networks of one side about one hand.
+  Live.askAll = (networks, hand, how) => {
+    const all = Object.values(networks), seen = Live.look(hand, all[0].side, how);
+    return { seen, answers: all.map((network) => Live.ask(network, seen)) };
+  };
   Live.apart = (one, other) => Live.mean(Live.distances(one.xyz, other.xyz)); // two answers, mm
   Live.middle = ({ uv }) => [0, 1].map((axis) => Live.mean(uv.map((point) => point[axis])));
 
@@ -69,5 +74,4 @@
 
   Live.buttons = (...children) => element("div", { class: "live-buttons" }, ...children);
   Live.TRUTH = { style: "dotted", colour: "#aaa" }; // in space
-  Live.clamp = (value, reach) => Math.max(-reach, Math.min(reach, value));
 }

@@ -41,6 +41,12 @@
     });
   };
 
+  // push(right, down): how far a picture of this side is dragged, or moved by an arrow key, in its pixels.
+  Live.pushed = (canvas, side, push) => {
+    Live.dragged(canvas, (right, down) => push(right * side, down * side));
+    Live.arrows(canvas, push);
+  };
+
   // A slider with its name and value: {element, set(value)}.
   Live.slider = ({ name, from, to, step = 1, value, unit = "", changed }) => {
     const input = element("input", { type: "range", min: from, max: to, step, value }), said = element("output");
@@ -59,6 +65,21 @@
       say();
     };
     return { element: element("label", { class: "live-slider" }, element("span", {}, name), input, said), set };
+  };
+
+  // A slider for each of a figure's numbers, {name: {title, from, to, step, value, unit}}; changed({name: value}) is
+  // told. put(state): they show the state's numbers, kept between their ends; the state so changed.
+  Live.sliders = (numbers, changed) => {
+    const made = Object.entries(numbers).map(([name, { title = name, to, from = -to, value = 0, ...rest }]) => {
+      const slider = Live.slider({ name: title, from, to, value, ...rest, changed: (next) => changed({ [name]: next }) });
+      return { name, from, to, ...slider };
+    });
+    const put = (state) => {
+      const kept = { ...state };
+      for (const { name, from, to, set } of made) set((kept[name] = Math.max(from, Math.min(to, state[name]))));
+      return kept;
+    };
+    return { elements: made.map((slider) => slider.element), put };
   };
 
   // A button that is on or off.

@@ -39,9 +39,7 @@ Live.widgets.cover = ({ stage, say, networks, hands }) => {
     say(`The disc has a radius of ${Live.number(state.radius, 1)} px. ` + rows.map((row, i) => `${Live.title(row)}: the ${Live.joints[far[i]]} moves most, ${Live.number(moved[i][far[i]])} mm, all joints ${Live.number(Live.mean(moved[i]))} on average`).join("; ") + ".");
   });
   const set = (changes) => {
-    state = { ...state, ...changes };
-    for (const name of ["u", "v"]) state[name] = Math.max(0, Math.min(size - 1, state[name]));
-    for (const [name, slider] of Object.entries(sliders)) slider.set(state[name]);
+    state = sliders.put({ ...state, ...changes });
     draw();
   };
   for (const { canvas } of pictures) {
@@ -49,11 +47,11 @@ Live.widgets.cover = ({ stage, say, networks, hands }) => {
     Live.dragged(canvas, (right, down, x, y) => to(x, y), to);
     Live.arrows(canvas, (right, down) => set({ u: state.u + right, v: state.v + down }));
   }
-  const slide = (name, title, to) => Live.slider({ name: title, from: 0, to, step: 0.5, value: 0, unit: " px", changed: (value) => set({ [name]: value }) });
-  const sliders = { u: slide("u", "column", size - 1), v: slide("v", "row", size - 1), radius: slide("radius", "radius", 16) };
+  const pixels = { from: 0, step: 0.5, unit: " px" };
+  const sliders = Live.sliders({ u: { title: "column", to: size - 1, ...pixels }, v: { title: "row", to: size - 1, ...pixels }, radius: { to: 16, ...pixels } }, set);
 
   const free = Live.element("div", {},
-    ...Object.values(sliders).map((slider) => slider.element),
+    ...sliders.elements,
     Live.buttons(...Live.handChooser(hands.length, state.hand, (hand) => set({ hand, ...tipOf(hand) })), Live.button("on the index tip", () => set(tipOf(state.hand))), Live.button("no disc", () => set({ radius: 0 }))),
     table.element);
   const choices = [...rows.map((row) => Live.title(row)), "both about alike"];

@@ -43,22 +43,22 @@ Live.widgets.lie = ({ stage, say, networks, hands }) => {
     say(`${lie}. Its own hand goes ${Live.change(by[0])} px right and ${Live.change(by[1])} px down, its joints move by ${Live.number(Live.apart(answer, before))} mm, and it is ${Live.number(answer.error)} mm off; without the lie ${Live.number(before.error)}.`);
   });
   const set = (changes) => {
-    state = { ...state, ...changes };
-    for (const name of ["rightward", "down"]) state[name] = Live.clamp(state[name], REACH);
-    for (const [name, slider] of Object.entries(sliders)) slider.set(state[name]);
+    state = sliders.put({ ...state, ...changes });
     another.setAttribute("aria-pressed", state.other);
     draw();
   };
   const push = (right, down) => set({ rightward: state.rightward + right, down: state.down + down, other: false });
-  Live.dragged(first.canvas, (right, down) => push(right * size, down * size));
-  Live.arrows(first.canvas, push);
-  const slide = (name, reach, step, unit) => Live.slider({ name: name === "rightward" ? "right" : name, from: -reach, to: reach, step, value: 0, unit, changed: (value) => set({ [name]: value, other: false }) });
-  const sliders = { rightward: slide("rightward", REACH, 0.5, " px"), down: slide("down", REACH, 0.5, " px"), turn: slide("turn", TURN, 1, "°") };
+  Live.pushed(first.canvas, size, push);
+  const sliders = Live.sliders({
+    rightward: { title: "right", to: REACH, step: 0.5, unit: " px" },
+    down: { to: REACH, step: 0.5, unit: " px" },
+    turn: { to: TURN, unit: "°" },
+  }, (changes) => set({ ...changes, other: false }));
   const another = Live.toggle("the next hand’s maps", false, (other) => set({ ...HONEST, other }));
   const through = kinds().map((kind) => Live.toggle(`lie in the ${KINDS[kind] ?? kind}`, true, (on) => set({ kinds: { ...state.kinds, [kind]: on } })));
 
   const free = Live.element("div", {},
-    ...Object.values(sliders).map((slider) => slider.element),
+    ...sliders.elements,
     Live.buttons(another, ...through),
     Live.buttons(...Live.handChooser(hands.length, state.hand, (hand) => set({ hand, ...HONEST })), Live.button("the truth again", () => set(HONEST))),
     table.element);

@@ -3,10 +3,7 @@ Live.widgets.move = ({ stage, say, networks, hands }) => {
   const rows = Object.keys(networks), size = networks[rows[0]].side, REACH = 12, STEP = 10, TURN = 90; // px, px, degrees
   const STILL = { rightward: 0, down: 0, turn: 0, zoom: 1 };
   let state = { hand: 3, ...STILL };
-  const asked = ({ hand, ...how }) => {
-    const seen = Live.look(hands[hand], size, how);
-    return { seen, answers: rows.map((row) => Live.ask(networks[row], seen)) };
-  };
+  const asked = ({ hand, ...how }) => Live.askAll(networks, hands[hand], how);
   const atRest = Live.kept((hand) => asked({ hand, ...STILL }).answers);
   const style = (i) => ({ style: i ? "dashed" : "solid" });
 
@@ -26,21 +23,16 @@ Live.widgets.move = ({ stage, say, networks, hands }) => {
   });
 
   const set = (changes) => {
-    state = { ...state, ...changes };
-    for (const name of ["rightward", "down"]) state[name] = Live.clamp(state[name], REACH);
-    for (const [name, slider] of Object.entries(sliders)) slider.set(state[name]);
+    state = sliders.put({ ...state, ...changes });
     draw();
   };
-  const shift = (right, down) => set({ rightward: state.rightward + right, down: state.down + down });
-  Live.dragged(picture.canvas, (right, down) => shift(right * size, down * size));
-  Live.arrows(picture.canvas, shift);
-  const slide = (name, title, from, to, step, unit) => Live.slider({ name: title, from, to, step, value: state[name], unit, changed: (value) => set({ [name]: value }) });
-  const sliders = {
-    rightward: slide("rightward", "right", -REACH, REACH, 0.5, " px"),
-    down: slide("down", "down", -REACH, REACH, 0.5, " px"),
-    turn: slide("turn", "turn", -TURN, TURN, 1, "°"),
-    zoom: slide("zoom", "zoom", 0.7, 1.4, 0.1, " ×"),
-  };
+  Live.pushed(picture.canvas, size, (right, down) => set({ rightward: state.rightward + right, down: state.down + down }));
+  const sliders = Live.sliders({
+    rightward: { title: "right", to: REACH, step: 0.5, unit: " px" },
+    down: { to: REACH, step: 0.5, unit: " px" },
+    turn: { to: TURN, unit: "°" },
+    zoom: { from: 0.7, to: 1.4, step: 0.1, value: 1, unit: " ×" },
+  }, set);
 
   // The guess is settled on all hands of the file, a step to the right each.
   const choices = ["less than half of it", "most of it", "all of it"];
@@ -54,7 +46,7 @@ Live.widgets.move = ({ stage, say, networks, hands }) => {
     return { right: share < 0.5 ? 0 : share < 0.9 ? 1 : 2, said: `Over ${hands.length} hands whose picture moved ${STEP} px to the right, ${each}, on average.` };
   };
   const free = Live.element("div", {},
-    ...Object.values(sliders).map((slider) => slider.element),
+    ...sliders.elements,
     Live.buttons(...Live.handChooser(hands.length, state.hand, (hand) => set({ hand, ...STILL })), Live.button("put back", () => set(STILL))),
     table.element);
   const names = rows.map((row, i) => `${Live.title(row)} ${style(i).style}`).join(", ");

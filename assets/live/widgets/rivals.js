@@ -3,10 +3,6 @@ Live.widgets.rivals = ({ stage, say, networks, hands }) => {
   const rows = Object.keys(networks), size = networks[rows[0]].side, REACH = 24, STEP = 20, TURN = 90; // px, px, degrees
   const STILL = { rightward: 0, down: 0, turn: 0 };
   let state = { hand: 13, ...STILL, joint: "" };
-  const asked = (hand, how) => {
-    const seen = Live.look(hands[hand], size, how);
-    return { seen, answers: rows.map((row) => Live.ask(networks[row], seen)) };
-  };
 
   // Where a heatmap has its weight: the picture is dark elsewhere.
   const lit = (image, { values, h, w }, joint) => {
@@ -19,7 +15,7 @@ Live.widgets.rivals = ({ stage, say, networks, hands }) => {
   const pictures = rows.map((row) => new Live.Picture(`The crop with the hand of ${Live.title(row)}. Arrow keys move the picture.`));
   const table = Live.table("network", "off by, mm", "this joint, mm");
   const draw = Live.soon(() => {
-    const { seen, answers } = asked(state.hand, state), joint = state.joint === "" ? null : +state.joint;
+    const { seen, answers } = Live.askAll(networks, hands[state.hand], state), joint = state.joint === "" ? null : +state.joint;
     answers.forEach(({ uv, out }, i) => {
       const { heatmaps } = out.stages.at(-1);
       pictures[i].show(heatmaps && joint !== null ? lit(seen.image, heatmaps, joint) : seen.image, size);
@@ -31,27 +27,25 @@ Live.widgets.rivals = ({ stage, say, networks, hands }) => {
     say(`${out} of 21 joints are outside the crop. ` + rows.map((row, i) => `${Live.title(row)} is ${Live.number(answers[i].error)} mm off`).join("; ") + ".");
   });
   const set = (changes) => {
-    state = { ...state, ...changes };
-    for (const name of ["rightward", "down"]) state[name] = Live.clamp(state[name], REACH);
-    for (const [name, slider] of Object.entries(sliders)) slider.set(state[name]);
+    state = sliders.put({ ...state, ...changes });
     draw();
   };
   const shift = (right, down) => set({ rightward: state.rightward + right, down: state.down + down });
-  for (const { canvas } of pictures) {
-    Live.dragged(canvas, (right, down) => shift(right * size, down * size));
-    Live.arrows(canvas, shift);
-  }
-  const slide = (name, title, reach, step, unit) => Live.slider({ name: title, from: -reach, to: reach, step, value: 0, unit, changed: (value) => set({ [name]: value }) });
-  const sliders = { rightward: slide("rightward", "right", REACH, 0.5, " px"), down: slide("down", "down", REACH, 0.5, " px"), turn: slide("turn", "turn", TURN, 1, "°") };
+  for (const { canvas } of pictures) Live.pushed(canvas, size, shift);
+  const sliders = Live.sliders({
+    rightward: { title: "right", to: REACH, step: 0.5, unit: " px" },
+    down: { to: REACH, step: 0.5, unit: " px" },
+    turn: { to: TURN, unit: "°" },
+  }, set);
   const joint = Live.choice("heatmap of", [["", "none"], ...Live.joints.map((name, i) => [i, name])], "", (chosen) => set({ joint: chosen }));
 
   const free = Live.element("div", {},
-    ...Object.values(sliders).map((slider) => slider.element),
+    ...sliders.elements,
     Live.buttons(joint, ...Live.handChooser(hands.length, state.hand, (hand) => set({ hand, ...STILL })), Live.button("put back", () => set(STILL))),
     table.element);
   const choices = rows.map((row) => Live.title(row));
   const settle = async (telling) => {
-    const errors = await Live.forEachHand(hands, telling, (hand) => [STILL, { ...STILL, rightward: STEP }].map((how) => asked(hand, how).answers.map(({ error }) => error)));
+    const errors = await Live.forEachHand(hands, telling, (hand) => [STILL, { ...STILL, rightward: STEP }].map((how) => Live.askAll(networks, hands[hand], how).answers.map(({ error }) => error)));
     const [before, after] = [0, 1].map((when) => rows.map((_, i) => Live.mean(errors.map((pair) => pair[when][i]))));
     const grown = rows.map((_, i) => after[i] - before[i]), right = grown.indexOf(Math.max(...grown));
     const each = rows.map((row, i) => `${Live.title(row)} from ${Live.number(before[i])} to ${Live.number(after[i])} mm`).join("; ");
