@@ -31,7 +31,7 @@ from hand_lib.live.onnx_file import write_onnx
 from hand_lib.live.site import write_site
 
 VERSION = "1.30.0"  # of onnxruntime-web
-OURS, THEIRS = "this book's", f"onnxruntime-web {VERSION}"
+OURS, PLAIN, THEIRS = "this book's", "this book's, without SIMD", f"onnxruntime-web {VERSION}"
 NEEDED = ("ort.wasm.min.js", "ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.mjs")
 
 PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>Side by side</title>
@@ -40,14 +40,16 @@ PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><t
 SIDE_BY_SIDE = """async ([row, turns, least]) => {
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = new URL("ort/", location.href).href;
-  const network = Live.network(await Live.open(row)), { side } = network;
+  const weights = await Live.open(row), network = Live.network(weights), { side } = network;
+  const without = Live.network(weights, { simd: false });
   const session = await ort.InferenceSession.create(`${row}.onnx`, { executionProviders: ["wasm"] });
   const image = Float32Array.from({ length: 3 * side * side }, (_, i) => ((i * 7919) % 1009) / 1008);
-  const ours = () => network.forward(image).Y;
+  const ours = () => network.forward(image).Y, plain = () => without.forward(image).Y;
   const given = { images: new ort.Tensor("float32", image, [1, 3, side, side]) };
   const theirs = async () => (await session.run(given)).joints.data;
-  const [a, b] = [ours(), await theirs()];
-  const off = Math.max(...a.map((value, i) => Math.abs(value - b[i])));
+  const known = await theirs();
+  const apart = (said) => Math.max(...said.map((value, i) => Math.abs(value - known[i])));
+  const off = Math.max(apart(ours()), apart(plain()));
   const turn = async (call) => {
     const start = performance.now();
     let calls = 0;
@@ -57,9 +59,9 @@ SIDE_BY_SIDE = """async ([row, turns, least]) => {
     } while (performance.now() - start < least);
     return (performance.now() - start) / calls / 1000;
   };
-  const seconds = [[], []];
-  for (let i = 0; i < turns; i++) for (const [k, call] of [ours, theirs].entries()) seconds[k].push(await turn(call));
-  return { off, seconds };
+  const sides = [ours, plain, theirs], seconds = sides.map(() => []);
+  for (let i = 0; i < turns; i++) for (const [k, call] of sides.entries()) seconds[k].push(await turn(call));
+  return { off, seconds, simd: network.machine.simd };
 }"""
 
 
@@ -102,7 +104,7 @@ def write(site: Path, rows: Sequence[str], theirs: Path) -> None:
 
 
 def measure(settings: Settings, device: torch.device, timing: Timing) -> list[dict[str, Any]]:
-    """A line a row and side."""
+    """A line a row and side, with how many bytes the side's scripts have, the weights not counted."""
     lines = []
     with tempfile.TemporaryDirectory(prefix="live-") as folder:
         site = Path(folder) / "site"
@@ -111,22 +113,29 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
         with served(site) as address, chromium() as browser:
             page = browser.new_page()
             page.goto(f"{address}page.html")
+            ours = (site / "live" / "live.js").stat().st_size
+            bytes_of = {OURS: ours, PLAIN: ours, THEIRS: sum((site / "ort" / name).stat().st_size for name in NEEDED)}
+            what = {"browser": f"Chromium {browser.version}"}
             for row in settings.rows:
                 found = page.evaluate(SIDE_BY_SIDE, [row, timing.repetitions, 1000 * timing.seconds])
                 if not found["off"] < 1e-3:
                     raise HandLibError(f"the two answers for {row} differ by {found['off']:.1e}")
-                ours, theirs = found["seconds"]
-                times = Times({OURS: tuple(ours), THEIRS: tuple(theirs)})
-                for side in (OURS, THEIRS):
-                    ratio = as_json(times.ratio(side, THEIRS))
-                    lines.append(times.line(side, row=row, side=side, ratio=ratio, differ=found["off"]))
+                if not found["simd"]:
+                    raise HandLibError("this Chromium has no SIMD in WebAssembly: give another by CHROMIUM")
+                times = Times(dict(zip(bytes_of, map(tuple, found["seconds"]), strict=True)))
+                for side, count in bytes_of.items():
+                    ratio, differ = as_json(times.ratio(side, THEIRS)), found["off"]
+                    lines.append(times.line(side, row=row, side=side, ratio=ratio, differ=differ, bytes=count, **what))
     return lines
 
 
 def table(lines: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     """Header and body."""
-    header = ["row", "", "ms a picture", f"times as fast as {THEIRS}"]
-    return header, [[e["row"], e["side"], show_spread(e["milliseconds"]), show_spread(e["ratio"])] for e in lines]
+    header = ["row", "", "ms a picture", f"times as fast as {THEIRS}", "kB of scripts"]
+    return header, [
+        [e["row"], e["side"], show_spread(e["milliseconds"]), show_spread(e["ratio"]), f"{e['bytes'] / 1000:.0f}"]
+        for e in lines
+    ]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -53,6 +53,8 @@ MADE_AT_STAGING = {
     "ladder_map.md",
     "own_hand_place.md",
     "own_hand_errors.md",
+    "run_time_speed.md",
+    "run_time_rounding.md",
 }
 
 

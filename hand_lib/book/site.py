@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from hand_lib.book import own_hand
+from hand_lib.book import own_hand, run_time
 from hand_lib.book.chapters import Chapter, find_chapters, put_address, read_notebook, write_notebook
 from hand_lib.book.children import run
 from hand_lib.book.execution import is_current
@@ -86,6 +86,8 @@ def stage(root: Path, folders: Folders, chapters: list[Chapter], settings: Setti
         public_results.write(folders.stage / "book" / "public_results_table.md", root / "results" / REAL)
         if (folders.stage / "book" / "your_own_hand.md").is_file():
             own_hand.write(folders.stage / "book", root / "results")
+        if (folders.stage / "book" / "networks_in_the_page.md").is_file():
+            run_time.write(folders.stage / "book", root / "results")
         write_map(folders.stage / "book" / "ladder_map.md", chapters)
         write_heads(folders.stage / HEADS, chapters, root / "results")
         staged = yaml.safe_dump(settings.staged(), sort_keys=False)

@@ -1,0 +1,124 @@
+"""What *How a page computes a network* tells of measurements: speed beside a library, and what eight bits cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hand_lib.cache import atomic_write, read_json
+from hand_lib.errors import HandLibError
+from hand_lib.figures.tables import Table
+from hand_lib.live import find_shipped
+from hand_lib.strict import Name, Positive, Strict, Text, check
+
+_Above0 = Annotated[float, Field(gt=0)]
+
+
+class _Spread(Strict):
+    """Median and quartiles."""
+
+    median: _Above0
+    low: _Above0
+    high: _Above0
+
+    def __str__(self) -> str:
+        return f"{_digits(self.median)} [{_digits(self.low)}, {_digits(self.high)}]"
+
+
+class _Said(BaseModel):
+    """What this page needs of a record; a benchmark writes more than that."""
+
+    model_config = ConfigDict(strict=True, frozen=True, allow_inf_nan=False)
+
+
+class _Line(_Said):
+    row: Name
+    side: Text
+    browser: Text
+    milliseconds: _Spread
+    ratio: _Spread
+    bytes: Positive
+
+
+class _Load(_Said):
+    before: Annotated[float, Field(ge=0)] | None
+
+
+class _Timing(_Said):
+    repetitions: Positive
+
+
+class _Record(_Said):
+    device: Text
+    cores: Positive
+    load_average: _Load
+    timing: _Timing
+    lines: Annotated[list[_Line], Field(min_length=1)]
+
+
+def write(folder: Path, results: Path) -> None:
+    """Write what *How a page computes a network* includes: ``run_time_speed.md`` and ``run_time_rounding.md``.
+
+    Args:
+        folder: of the page.
+        results: folder of the records, with ``benchmarks/live_networks-….json`` for each machine.
+
+    Raises:
+        HandLibError: a record cannot be read; a file cannot be written.
+    """
+    found = [_measured(path) for path in sorted((results / "benchmarks").glob("live_networks-*.json"))]
+    speed = "\n\n".join(map(speed_of, found)) or "Not measured yet: `python benchmarks/live_networks.py`."
+    for name, text in {"speed": speed, "rounding": str(rounding_table())}.items():
+        with atomic_write(folder / f"run_time_{name}.md") as file:
+            file.write(f"{text}\n".encode())
+
+
+def _measured(path: Path) -> _Record:
+    try:
+        return check(_Record, read_json(path))
+    except HandLibError as error:
+        raise HandLibError(f"cannot use {path}: {error}") from error
+
+
+def speed_of(record: _Record) -> str:
+    """A table with a line a network, and on what it was measured; as MyST."""
+    sides = list(dict.fromkeys(line.side for line in record.lines))
+    *ours, theirs = sides
+    by_row: dict[str, dict[str, _Line]] = {}
+    for line in record.lines:
+        by_row.setdefault(line.row, {})[line.side] = line
+    header = ("network", *(f"{side}, ms" for side in sides), *(f"{side}: times as fast" for side in ours))
+    rows = [
+        (f"`{row}`", *(str(of[side].milliseconds) for side in sides), *(str(of[side].ratio) for side in ours))
+        for row, of in by_row.items()
+    ]
+    sizes = {line.side: line.bytes for line in record.lines}
+    load = record.load_average.before
+    busy = "" if load is None else f", load average {load:.1f} on {record.cores} cores"
+    return (
+        f"{Table(header, tuple(rows))}\n\n"
+        f"Milliseconds a picture; median and quartiles of {record.timing.repetitions} turns, the sides by turns in one "
+        f"page, one thread each; {record.lines[0].browser} on {record.device.partition(',')[0]}{busy}. The scripts: "
+        f"{sizes[sides[0]] / 1e3:.0f} kB against {sizes[theirs] / 1e6:.1f} MB, "
+        f"{sizes[theirs] / sizes[sides[0]]:.0f} times as much."
+    )
+
+
+def rounding_table() -> Table:
+    """What the package's networks lose by eight bits, by their own records."""
+    header = ("network", "MB", "EPE, mm", "in eight bits, mm", "a joint moves, mm: mean", "most")
+    return Table(header, tuple(_rounded(found.record, len(found.content)) for found in find_shipped().values()))
+
+
+def _rounded(record: dict, count: int) -> Iterable[str]:
+    errors = (f"{record[name]:.3f}" for name in ("epe_mean", "rounded_epe_mean"))
+    moved = (f"{record[name]:.2f}" for name in ("moved_mean", "moved_max"))
+    return (f"`{record['row']}`", f"{count / 1e6:.1f}", *errors, *moved)
+
+
+def _digits(value: float) -> str:
+    """Three digits that count."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
