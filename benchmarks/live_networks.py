@@ -32,16 +32,18 @@ from hand_lib.live.site import write_site
 
 VERSION = "1.30.0"  # of onnxruntime-web
 OURS, PLAIN, THEIRS = "this book's", "this book's, without SIMD", f"onnxruntime-web {VERSION}"
+OWN = ("start.js", "live.js")
 NEEDED = ("ort.wasm.min.js", "ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.mjs")
 
 PAGE = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>Side by side</title>
-<script src="live/live.js"></script><script src="live/list.js"></script><script src="ort/ort.wasm.min.js"></script>"""
+<script src="live/start.js"></script><script src="live/live.js"></script><script src="live/list.js"></script>
+<script src="ort/ort.wasm.min.js"></script>"""
 
 SIDE_BY_SIDE = """async ([row, turns, least]) => {
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmPaths = new URL("ort/", location.href).href;
-  const weights = await Live.open(row), network = Live.network(weights), { side } = network;
-  const without = Live.network(weights, { simd: false });
+  const file = await Live.open(row), build = (how) => Live.network({ ...file, tensors: { ...file.tensors } }, how);
+  const network = build(), without = build({ simd: false }), { side } = network;
   const session = await ort.InferenceSession.create(`${row}.onnx`, { executionProviders: ["wasm"] });
   const image = Float32Array.from({ length: 3 * side * side }, (_, i) => ((i * 7919) % 1009) / 1008);
   const ours = () => network.forward(image).Y, plain = () => without.forward(image).Y;
@@ -113,8 +115,11 @@ def measure(settings: Settings, device: torch.device, timing: Timing) -> list[di
         with served(site) as address, chromium() as browser:
             page = browser.new_page()
             page.goto(f"{address}page.html")
-            ours = (site / "live" / "live.js").stat().st_size
-            bytes_of = {OURS: ours, PLAIN: ours, THEIRS: sum((site / "ort" / name).stat().st_size for name in NEEDED)}
+            ours, theirs = (
+                sum((site / folder / name).stat().st_size for name in names)
+                for folder, names in (("live", OWN), ("ort", NEEDED))
+            )
+            bytes_of = {OURS: ours, PLAIN: ours, THEIRS: theirs}
             what = {"browser": f"Chromium {browser.version}"}
             for row in settings.rows:
                 found = page.evaluate(SIDE_BY_SIDE, [row, timing.repetitions, 1000 * timing.seconds])

@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 import common
 import groups
+import live_networks
 import real_data
 import shared_decoder
 import stages
@@ -422,6 +423,44 @@ def test_what_a_person_can_mend_is_one_line_and_exit_code_2(benchmark, arguments
     shown = capsys.readouterr()
     assert shown.err.startswith("error: ") and says in shown.err and shown.err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+# In the library's place: what it is asked is answered by the page's own network, off by as much as is wanted.
+STAND_IN = """globalThis.ort = {{
+  env: {{ wasm: {{}} }},
+  Tensor: class {{ constructor(kind, data) {{ this.data = data; }} }},
+  InferenceSession: {{ create: async (path) => {{
+    const network = Live.network(await Live.open(path.replace(".onnx", "")));
+    const answer = (picture) => network.forward(picture).Y.map((y) => y + {off});
+    return {{ run: async ({{ images }}) => ({{ joints: {{ data: answer(images.data) }} }}) }};
+  }} }},
+}};"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("off", [0.0, 0.1])
+def test_the_page_is_timed_in_turns_and_only_where_both_sides_agree(tmp_path, monkeypatch, off):
+    pytest.importorskip("onnxscript", reason="it writes the files that the library reads")
+
+    def fetched(folder: Path) -> Path:
+        for name in live_networks.NEEDED:
+            (folder / name).write_text(STAND_IN.format(off=off) if name == live_networks.NEEDED[0] else "empty")
+        return folder
+
+    monkeypatch.setattr(live_networks, "fetch", fetched)
+    settings = live_networks.Settings(rows=("afr",))
+    if off:
+        with pytest.raises(HandLibError, match=r"the two answers for afr differ by 1\.0e-01"):
+            live_networks.measure(settings, CPU, SHORT)
+        return
+    lines = live_networks.measure(settings, CPU, SHORT)
+    assert [line["side"] for line in lines] == [live_networks.OURS, live_networks.PLAIN, live_networks.THEIRS]
+    assert all(len(line["seconds"]) == SHORT.repetitions and min(line["seconds"]) > 0 for line in lines)
+    ours, plain, theirs = (line["bytes"] for line in lines)
+    assert ours == plain and 20_000 < ours < 60_000 and theirs == len(STAND_IN.format(off=off)) + 2 * len("empty")
+    assert lines[-1]["ratio"] == {"median": 1.0, "low": 1.0, "high": 1.0}
+    header, body = live_networks.table(lines)
+    assert len(body) == 3 and all(len(line) == len(header) for line in body)
 
 
 def test_what_no_commit_tells_of_is_measured_and_not_recorded(tmp_path, capsys, monkeypatch):
