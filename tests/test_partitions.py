@@ -69,7 +69,7 @@ def test_chance_is_all_the_ways_to_deal_where_they_are_few(a, b):
     every = [adjusted_rand(order, b) for order in permutations(a)]
     found = agreement_with(a, [b])
     assert sorted(found.chance) == pytest.approx(sorted(every))
-    assert found.index == adjusted_rand(a, b)
+    assert found.index == pytest.approx(adjusted_rand(a, b), abs=1e-6)
     assert found.p_value == pytest.approx(np.mean([value >= found.index - 1e-9 for value in every]))
     assert found.chance.mean() == pytest.approx(0, abs=1e-7)  # what "adjusted" means
 
@@ -79,7 +79,21 @@ def test_both_are_dealt_where_neither_was_there_before():
     found = agreement([a, b])
     every = [adjusted_rand(x, y) for x in permutations(a) for y in permutations(b)]
     assert sorted(found.chance) == pytest.approx(sorted(every))
-    assert found.index == adjusted_rand(a, b)
+    assert found.index == pytest.approx(adjusted_rand(a, b), abs=1e-6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(partitions(21), partitions(21))
+def test_what_is_dealt_is_compared_by_the_same_index(a, b):
+    found = agreement_with(a, [b], resamples=1)
+    assert found.index == pytest.approx(adjusted_rand(a, b), abs=1e-5)
+
+
+def test_a_p_value_is_not_the_deals_luck():
+    """At the number of deals that the chapters take, two seeds of the dealing say nearly the same."""
+    some = [ONE_A_FINGER, (*ONE_A_FINGER[4:], *ONE_A_FINGER[:4])]
+    first, second = (agreement(some, seed=seed).p_value for seed in (0, 1))
+    assert abs(first - second) < 5 * (first * (1 - first) * 2 / 4999) ** 0.5 + 1e-3
 
 
 def test_many_partitions_are_compared_two_by_two():

@@ -138,10 +138,12 @@ def _widths(size: NetworkSize) -> tuple[str, ...]:
 
 
 def _seeds(ours: Profile) -> tuple[str, ...]:
-    variants = f", {len(ours.variant_seeds)} of every variant" if ours.variant_seeds else ""
+    """How many seeds the profile plans; what is recorded of them the tables say, and it may be fewer."""
+    more = {"of a variant": ours.variant_seeds, "with groups": ours.group_seeds}
+    planned = [f"{len(ours.seeds)} planned", *(f"{len(seeds)} {of}" for of, seeds in more.items() if seeds)]
     return (
         "trainings of a row",
         NOT_PRINTED,
-        f"{len(ours.seeds)} recorded{variants}",
+        f"{', '.join(planned)}; each table says how many it has",
         "two trainings of one row differ, and only seeds tell by how much",
     )
