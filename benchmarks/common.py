@@ -114,6 +114,11 @@ def counts_cpu_time(device: torch.device) -> bool:
     return device.type == "cpu" and torch.get_num_threads() == 1
 
 
+def clock_of(device: torch.device) -> str:
+    """What :func:`now` reads."""
+    return "CPU time of the process" if counts_cpu_time(device) else "wall time, device synchronised"
+
+
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done what it was given."""
     if device.type != "cpu":
@@ -180,6 +185,7 @@ class Benchmark(Generic[Settings]):
         measure: from settings, device and timing to the record's lines.
         table: header and body from those lines.
         notes: sentences below the table.
+        clock: what it times by; None for :func:`now`.
     """
 
     name: str
@@ -189,6 +195,7 @@ class Benchmark(Generic[Settings]):
     measure: Callable[[Settings, torch.device, Timing], list[dict[str, Any]]]
     table: Callable[[list[dict[str, Any]]], tuple[list[str], list[list[str]]]]
     notes: tuple[str, ...] = ()
+    clock: str | None = None
 
     def record(self, settings: Settings, *, device: torch.device, timing: Timing) -> dict[str, Any]:
         """Measure, and say in plain JSON what was measured, how and on what."""
@@ -202,7 +209,7 @@ class Benchmark(Generic[Settings]):
             "device": experiments.device_name(device),
             "device_type": device.type,
             "threads": torch.get_num_threads(),
-            "clock": "CPU time of the process" if counts_cpu_time(device) else "wall time, device synchronised",
+            "clock": self.clock or clock_of(device),
             "load_average": {
                 "before": before,
                 "after": load_average(),
