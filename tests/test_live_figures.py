@@ -160,6 +160,40 @@ def test_the_picture_is_moved_by_pointer_and_by_keys(browser, address: str, widt
 
 
 @pytest.mark.slow
+def test_one_pointer_drags_and_a_second_finger_or_button_does_nothing(browser, site: Path) -> None:
+    with opened(browser, f"{site.as_uri()}/notebooks/moved.html", has_touch=True) as page:
+        page.locator(LOAD).click()
+        page.locator(".live-guess button").first.click()
+        page.wait_for_function(f"() => document.querySelector('{SAID}').textContent.includes('+10.0 px right')")
+        picture = page.locator("canvas").nth(0)
+        picture.scroll_into_view_if_needed()
+        box = picture.bounding_box()
+        pixel, x, y = box["width"] / 64, box["x"] + 60, box["y"] + 60
+        devices = page.context.new_cdp_session(page)
+
+        def touch(what: str, *places: tuple[float, float]) -> None:
+            points = [{"x": right, "y": down, "id": i} for i, (right, down) in enumerate(places)]
+            devices.send("Input.dispatchTouchEvent", {"type": what, "touchPoints": points})
+
+        other = (x + 100, y + 90)
+        touch("touchStart", (x, y))
+        touch("touchStart", (x, y), other)
+        touch("touchMove", (x - 4 * pixel, y), other)
+        touch("touchMove", (x - 4 * pixel, y), (other[0], other[1] + 40))
+        page.wait_for_function(f"() => document.querySelector('{SAID}').textContent.includes('+6.0 px right and +0.0')")
+        touch("touchEnd")
+        page.mouse.move(x, y)
+        page.mouse.down(button="right")
+        page.mouse.move(x + 50, y)
+        page.mouse.up(button="right")
+        page.mouse.down()
+        page.mouse.move(x + 50 - 2 * pixel, y)
+        page.mouse.up()
+        page.mouse.move(x, y)
+        page.wait_for_function(f"() => document.querySelector('{SAID}').textContent.includes('+4.0 px right and +0.0')")
+
+
+@pytest.mark.slow
 def test_what_the_page_says_is_what_pytorch_says(browser, site: Path) -> None:
     """The table under the moved picture: errors and moves of both networks."""
     with opened(browser, f"{site.as_uri()}/notebooks/moved.html") as page:

@@ -220,6 +220,7 @@ def test_export_names_what_it_cannot_do(capsys) -> None:
         (["export", "--onnx", "x.onnx"], "--onnx writes one network: name one row or one file, not 0"),
         (["export", "fr", "--onnx", "mine.safetensors"], "mine.safetensors: give a name that ends in .onnx"),
         (["export", "fr", "--onnx", ""], "give a name that ends in .onnx"),
+        (["export", "fr", "--onnx", f"{300 * 'x'}.onnx"], "xx.onnx: the name is too long"),
         (["export", "--onnx", "x.onnx", "refine-h"], "unknown row in the package 'refine-h': choose from afr"),
     ):
         assert main(words) == 2

@@ -75,12 +75,29 @@ def test_each_machine_has_a_table_and_none_has_the_command(tmp_path) -> None:
         ({"cores": "two"}, "cores: "),
         ({"lines": [{**record()["lines"][0], "bytes": 0}]}, "lines.0.bytes: "),
         ({"lines": [{**record()["lines"][0], "milliseconds": spread(0)}]}, "lines.0.milliseconds.median: "),
+        ({"lines": record()["lines"][::2]}, "lines: there is nothing beside 'ours'"),
+        ({"lines": record()["lines"][:-1]}, "lines: refine-hdr has 0 of 'library', not 1"),
+        ({"lines": record()["lines"][1:]}, "lines: afr has 0 of 'ours', not 1"),
+        ({"lines": [*record()["lines"], record()["lines"][0]]}, "lines: afr has 2 of 'ours', not 1"),
     ],
 )
 def test_a_record_that_cannot_be_is_named_in_one_line(tmp_path, changed, said) -> None:
     with pytest.raises(HandLibError, match=re.escape(f"live_networks-0.json: {said}")) as caught:
         written(tmp_path, record(**changed))
     assert "\n" not in str(caught.value) and not (tmp_path / "run_time_speed.md").exists()
+
+
+UNREADABLE = {"empty": b"", "no text": b"\xff\xfe", "deep": b"[" * 10**5, "NaN": b'{"cores": NaN}', "a folder": None}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_cannot_be_read_is_named_once(tmp_path, content) -> None:
+    path = tmp_path / "benchmarks" / "live_networks-0.json"
+    path.parent.mkdir()
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(HandLibError, match="cannot read") as caught:
+        run_time.write(tmp_path, tmp_path)
+    assert str(caught.value).count(str(path)) == 1 and "\n" not in str(caught.value)
 
 
 def test_what_eight_bits_cost_is_what_the_records_say(tmp_path) -> None:

@@ -8,26 +8,30 @@
   Live.change = (value, digits = 1) => (Live.number(value, digits).startsWith("−") ? "" : "+") + Live.number(value, digits);
 
   // act(right, down, x, y): how far the pointer went, and where it is, in widths of the element. down(x, y): where it
-  // was put down.
+  // was put down. One pointer drags: a second finger or another button of the mouse does nothing meanwhile.
   Live.dragged = (target, act, down = () => {}) => {
     target.classList.add("live-dragged");
-    let last = null;
+    let held = null, last;
     const place = (event) => {
       const box = target.getBoundingClientRect();
       return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.width];
     };
     target.addEventListener("pointerdown", (event) => {
+      if (held !== null || event.button) return;
       target.setPointerCapture(event.pointerId);
-      last = place(event);
+      [held, last] = [event.pointerId, place(event)];
       down(...last);
     });
     target.addEventListener("pointermove", (event) => {
-      if (!last) return;
+      if (event.pointerId !== held) return;
       const now = place(event);
       act(now[0] - last[0], now[1] - last[1], ...now);
       last = now;
     });
-    for (const end of ["pointerup", "pointercancel"]) target.addEventListener(end, () => (last = null));
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
+      target.addEventListener(end, (event) => {
+        if (event.pointerId === held) held = null;
+      });
   };
 
   // act(right, down): one step of an arrow key.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hand_lib.cache import atomic_write, read_json
 from hand_lib.errors import HandLibError
@@ -58,6 +60,17 @@ class _Record(_Said):
     timing: _Timing
     lines: Annotated[list[_Line], Field(min_length=1)]
 
+    @model_validator(mode="after")
+    def _each_network_on_each_side_once(self) -> Self:
+        found = Counter((line.row, line.side) for line in self.lines)
+        rows, sides = (dict.fromkeys(names) for names in zip(*found, strict=True))
+        if len(sides) < 2:
+            raise ValueError(f"lines: there is nothing beside {ascii(*sides)}")
+        for row, side in product(rows, sides):
+            if found[row, side] != 1:
+                raise ValueError(f"lines: {row} has {found[row, side]} of {side!a}, not 1")
+        return self
+
 
 def write(folder: Path, results: Path) -> None:
     """Write what *How a page computes a network* includes: ``run_time_speed.md`` and ``run_time_rounding.md``.
@@ -77,8 +90,9 @@ def write(folder: Path, results: Path) -> None:
 
 
 def _measured(path: Path) -> _Record:
+    content = read_json(path)
     try:
-        return check(_Record, read_json(path))
+        return check(_Record, content)
     except HandLibError as error:
         raise HandLibError(f"cannot use {path}: {error}") from error
 

@@ -44,13 +44,16 @@ def export_networks(args: argparse.Namespace) -> int:
 
 
 def _export_onnx(args: argparse.Namespace) -> int:
+    from hand_lib.cache import readable_errors
     from hand_lib.live.onnx_file import write_onnx
 
     if len(args.rows) != 1:
         raise HandLibError(f"--onnx writes one network: name one row or one file, not {len(args.rows)}")
     if args.onnx.suffix != ".onnx":  # not over weights that were just trained
         raise HandLibError(f"--onnx {args.onnx}: give a name that ends in .onnx")
-    if args.onnx.is_dir():
+    with readable_errors(args.onnx):
+        is_folder = args.onnx.is_dir()
+    if is_folder:
         raise HandLibError(f"cannot write {args.onnx}: this is a folder, not a file")
     title, side, network = chosen_network(args.rows[0])
     write_onnx(network, side, args.onnx)
