@@ -174,7 +174,11 @@ def recorded_comparisons(pairs: Iterable[Pair]) -> dict[str, list[Comparison]]:
 
 def recorded_verdicts(found: Mapping[str, Sequence[Comparison]]) -> str:
     """What :func:`recorded_comparisons` gives, in a sentence each, as a Markdown list; empty where that is."""
-    return "\n".join(f"- Profile {profile}: {verdict(c)}" for profile, pairs in found.items() for c in pairs)
+    return "\n".join(
+        f"- Profile {profile}: {verdict(c)}{' One seed says so.' if len(c.seeds) == 1 else ''}"
+        for profile, pairs in found.items()
+        for c in pairs
+    )
 
 
 def recorded_differences_table(found: Mapping[str, Sequence[Comparison]]) -> Table | None:

@@ -60,12 +60,12 @@ Live.widgets.cover = ({ stage, say, networks, hands }) => {
     const found = await Live.forEachHand(hands, telling, (hand) => moves(hand, tipOf(hand)).moved.map((values) => [values[TIP], of(values, others)]));
     const [tip, rest] = [0, 1].map((which) => rows.map((_, i) => Live.mean(found.map((moved) => moved[i][which]))));
     const spread = rows.map((_, i) => rest[i] / tip[i]), most = spread.indexOf(Math.max(...spread));
-    const each = rows.map((row, i) => `${Live.title(row)} moves the tip by ${Live.number(tip[i])} mm and the joints of the other fingers by ${Live.number(rest[i])}`).join("; ");
+    const each = rows.map((row, i) => `${Live.title(row)} moves the tip by ${Live.number(tip[i])} mm and the joints of the other fingers by ${Live.number(rest[i])}, ${Math.round(100 * spread[i])} % of it`).join("; ");
     const alike = Math.max(...spread) - Math.min(...spread) < EVEN * Math.max(...spread);
     return { right: alike ? rows.length : most, said: `Over ${hands.length} hands with the index tip covered: ${each}, on average.` };
   };
   stage.append(
-    ...Live.guessed("A grey disc covers the tip of the index finger. That joint moves. In whose answer do the joints of the other fingers move more, measured by how far the tip goes?", choices, free, settle, () => set(tipOf(state.hand))),
+    ...Live.guessed("A grey disc covers the tip of the index finger. That joint moves. Whose other fingers move along more, as a share of what the tip moves?", choices, free, settle, () => set(tipOf(state.hand))),
     Live.panes(...rows.map((row, i) => Live.pane(pictures[i].canvas, `${Live.title(row)}; uncovered dotted`))),
     free);
   draw();
