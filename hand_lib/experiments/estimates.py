@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -34,8 +33,8 @@ def estimate(
 
     Where the backbone that the row starts from has still to be trained, its time is said beside.
 
-    Runs that are in the cache take no time and are named as such. The time of a training is taken from a finished run
-    of the same row, profile and backbone on a like device, else from a few measured steps.
+    Runs that are in the cache take no time and are named as such. The time of a training is taken from the quickest
+    finished run of the same row, profile and backbone on a like device, else from a few measured steps.
 
     Raises:
         HandLibError: an unknown row, profile, device or backbone.
@@ -93,7 +92,8 @@ def recorded_time(row: str, recorded: Iterable[Mapping[str, Any]]) -> tuple[floa
         recorded: records of one profile and one network.
 
     Returns:
-        The median in seconds over the runs on the device that has most of them, and that device's name.
+        The least in seconds over the runs on the device that has most of them, since whatever else a machine does only
+        makes it slower; and that device's name.
     """
     seconds: dict[str, list[float]] = {}
     for record in recorded:
@@ -102,7 +102,7 @@ def recorded_time(row: str, recorded: Iterable[Mapping[str, Any]]) -> tuple[floa
     if not seconds:
         return None
     device = max(seconds, key=lambda name: len(seconds[name]))
-    return statistics.median(seconds[device]), device
+    return min(seconds[device]), device
 
 
 def _recorded_seconds(planned: Plan, device: str) -> float | None:
@@ -121,7 +121,7 @@ def _recorded_seconds(planned: Plan, device: str) -> float | None:
         and record["decides"]["network"] == planned.decides["network"]
         and record["decides"]["training"]["batch_size"] == planned.config.batch_size
     ]
-    return statistics.median(like) * planned.config.steps if like else None
+    return min(like) * planned.config.steps if like else None
 
 
 def _measured(planned: Plan, device: torch.device) -> float:

@@ -9,10 +9,15 @@ Live.widgets.groups = ({ stage, say, section }) => {
     const chance = (A * B) / pairs(one.length), most = (A + B) / 2;
     return most === chance ? 1 : (both - chance) / (most - chance);
   };
-  const dealt = (groups) => {
+  // Numbers from 0 to 1, the same each time, so that a limit by chance stays where it is.
+  const drawn = () => {
+    let state = 1;
+    return () => (state = (Math.imul(1664525, state) + 1013904223) >>> 0) / 2 ** 32;
+  };
+  const dealt = (groups, random) => {
     const cards = [...groups];
     for (let i = cards.length - 1; i > 0; i--) {
-      const k = Math.floor(Math.random() * (i + 1));
+      const k = Math.floor(random() * (i + 1));
       [cards[i], cards[k]] = [cards[k], cards[i]];
     }
     return cards;
@@ -20,7 +25,7 @@ Live.widgets.groups = ({ stage, say, section }) => {
   // The index of one grouping with others, on average, and what 95 of 100 dealings stay below.
   const against = (one, others) => {
     const index = (groups) => Live.mean(others.map((other) => alike(groups, other)));
-    const chance = Array.from({ length: DEALS }, () => index(dealt(one))).sort((a, b) => a - b);
+    const random = drawn(), chance = Array.from({ length: DEALS }, () => index(dealt(one, random))).sort((a, b) => a - b);
     return { index: index(one), limit: chance[Math.floor(0.95 * DEALS)] };
   };
 
@@ -75,7 +80,7 @@ Live.widgets.groups = ({ stage, say, section }) => {
   const free = Live.element("div", {},
     Live.element("div", { class: "live-buttons", role: "group", "aria-label": "The group that a tap on the hand gives" }, ...tools),
     ...lines,
-    Live.buttons(Live.button("thumb, index, rest", () => set({ groups: manual.groups })), ...learnt.map(({ name, groups }) => Live.button(name, () => set({ groups }))), Live.button("by lot", () => set({ groups: dealt(manual.groups) }))),
+    Live.buttons(Live.button("thumb, index, rest", () => set({ groups: manual.groups })), ...learnt.map(({ name, groups }) => Live.button(name, () => set({ groups }))), Live.button("by lot", () => set({ groups: dealt(manual.groups, Math.random) }))),
     table.element);
   const choices = ["no more than by chance", "more than by chance", "they are the same"];
   const settle = async () => {
