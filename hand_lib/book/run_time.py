@@ -83,7 +83,7 @@ def write(folder: Path, results: Path) -> None:
         HandLibError: a record cannot be read; a file cannot be written.
     """
     found = [_measured(path) for path in sorted((results / "benchmarks").glob("live_networks-*.json"))]
-    speed = "\n\n".join(map(speed_of, found)) or "Not measured yet: `python benchmarks/live_networks.py`."
+    speed = "\n\n".join(map(_speed_of, found)) or "Not measured yet: `python benchmarks/live_networks.py`."
     for name, text in {"speed": speed, "rounding": str(rounding_table())}.items():
         with atomic_write(folder / f"run_time_{name}.md") as file:
             file.write(f"{text}\n".encode())
@@ -97,7 +97,7 @@ def _measured(path: Path) -> _Record:
         raise HandLibError(f"cannot use {path}: {error}") from error
 
 
-def speed_of(record: _Record) -> str:
+def _speed_of(record: _Record) -> str:
     """A table with a line a network, and on what it was measured; as MyST."""
     sides = list(dict.fromkeys(line.side for line in record.lines))
     *ours, theirs = sides
