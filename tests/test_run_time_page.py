@@ -53,8 +53,8 @@ def written(folder: Path, *records: dict[str, Any]) -> str:
 
 def test_speed_and_size_are_those_of_the_record(tmp_path) -> None:
     text = written(tmp_path, record())
-    assert "| `afr` | 100 [90.0, 120] | 1.00 [0.90, 1.20] | 0.01 [0.01, 0.01] |" in text
-    assert "| `refine-hdr` | 200 [180, 240] | 2.00 [1.80, 2.40] |" in text
+    assert "| `afr` | 100 | 1.00 | 0.01 [0.01, 0.01] |" in text
+    assert "| `refine-hdr` | 200 | 2.00 | 0.01 [0.01, 0.01] |" in text
     assert "4 kB against 2.0 MB, 500 times as much" in text
     assert "11 turns" in text and "Chromium 1 on Some CPU, load average 0.4 on 2 cores" in text
 

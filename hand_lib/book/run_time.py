@@ -100,13 +100,13 @@ def _measured(path: Path) -> _Record:
 def _speed_of(record: _Record) -> str:
     """A table with a line a network, and on what it was measured; as MyST."""
     sides = list(dict.fromkeys(line.side for line in record.lines))
-    *ours, theirs = sides
+    ours, *_, theirs = sides
     by_row: dict[str, dict[str, _Line]] = {}
     for line in record.lines:
         by_row.setdefault(line.row, {})[line.side] = line
-    header = ("network", *(f"{side}, ms" for side in sides), *(f"{side}: times as fast" for side in ours))
+    header = ("network", *(f"{side}, ms" for side in sides), f"{ours}: times as fast as {theirs}")
     rows = [
-        (f"`{row}`", *(str(of[side].milliseconds) for side in sides), *(str(of[side].ratio) for side in ours))
+        (f"`{row}`", *(_digits(of[side].milliseconds.median) for side in sides), str(of[ours].ratio))
         for row, of in by_row.items()
     ]
     sizes = {line.side: line.bytes for line in record.lines}
@@ -114,10 +114,10 @@ def _speed_of(record: _Record) -> str:
     busy = "" if load is None else f", load average {load:.1f} on {record.cores} cores"
     return (
         f"{Table(header, tuple(rows))}\n\n"
-        f"Milliseconds a picture; median and quartiles of {record.timing.repetitions} turns, the sides by turns in one "
-        f"page, one thread each; {record.lines[0].browser} on {record.device.partition(',')[0]}{busy}. The scripts: "
-        f"{sizes[sides[0]] / 1e3:.0f} kB against {sizes[theirs] / 1e6:.1f} MB, "
-        f"{sizes[theirs] / sizes[sides[0]]:.0f} times as much."
+        f"Milliseconds a picture, medians of {record.timing.repetitions} turns each, one after the other in one page, "
+        f"one thread; of the last column the quartiles as well; {record.lines[0].browser} on "
+        f"{record.device.partition(',')[0]}{busy}. The scripts: {sizes[ours] / 1e3:.0f} kB against "
+        f"{sizes[theirs] / 1e6:.1f} MB, {sizes[theirs] / sizes[ours]:.0f} times as much."
     )
 
 
