@@ -18,29 +18,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from hand_lib import cache, experiments, training
 from hand_lib.errors import HandLibError
+from hand_lib.spread import Spread
 
 RECORD_FORMAT = 1
 FOLDER = "benchmarks"  # in results/; `hand_lib.experiments.records` leaves it out
 
 # ------------------------------------------------------------------------------------------------------------- timing
-
-
-class Spread(NamedTuple):
-    """Median and quartiles."""
-
-    median: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{_digits(self.median)} [{_digits(self.low)}, {_digits(self.high)}]"
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -319,11 +309,6 @@ def print_table(header: list[str], body: list[list[str]]) -> None:
 def show_spread(values: Mapping[str, float]) -> str:
     """A record's median and quartiles for a table."""
     return str(Spread(**values))
-
-
-def _digits(value: float) -> str:
-    """Three digits that count."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _near(path: Path) -> Path:

@@ -14,6 +14,7 @@ from hand_lib.cache import atomic_write, read_json
 from hand_lib.errors import HandLibError
 from hand_lib.figures.tables import Table
 from hand_lib.live import find_shipped
+from hand_lib.spread import Spread, three_digits
 from hand_lib.strict import Name, Positive, Strict, Text, check
 
 _Above0 = Annotated[float, Field(gt=0)]
@@ -27,7 +28,7 @@ class _Spread(Strict):
     high: _Above0
 
     def __str__(self) -> str:
-        return f"{_digits(self.median)} [{_digits(self.low)}, {_digits(self.high)}]"
+        return str(Spread(self.median, self.low, self.high))
 
 
 class _Said(BaseModel):
@@ -106,7 +107,7 @@ def _speed_of(record: _Record) -> str:
         by_row.setdefault(line.row, {})[line.side] = line
     header = ("network", *(f"{side}, ms" for side in sides), f"{ours}: times as fast as {theirs}")
     rows = [
-        (f"`{row}`", *(_digits(of[side].milliseconds.median) for side in sides), str(of[ours].ratio))
+        (f"`{row}`", *(three_digits(of[side].milliseconds.median) for side in sides), str(of[ours].ratio))
         for row, of in by_row.items()
     ]
     sizes = {line.side: line.bytes for line in record.lines}
@@ -131,8 +132,3 @@ def _rounded(record: dict, count: int) -> Iterable[str]:
     errors = (f"{record[name]:.3f}" for name in ("epe_mean", "rounded_epe_mean"))
     moved = (f"{record[name]:.2f}" for name in ("moved_mean", "moved_max"))
     return (f"`{record['row']}`", f"{count / 1e6:.1f}", *errors, *moved)
-
-
-def _digits(value: float) -> str:
-    """Three digits that count."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
